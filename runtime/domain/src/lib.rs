@@ -1,1 +1,20 @@
-//! placeholder
+//! The vocabulary of Tidegate: ids, faults, manifests, stream states, slots and
+//! the pure policies over them.
+//!
+//! **Invariant:** nothing here does I/O, reads a clock, draws a random number or
+//! knows an async runtime; time and randomness are arguments. So every rule can
+//! be tested as a table, and every backend shares the same rules.
+#![deny(missing_docs)]
+
+pub mod batch;
+pub mod crash;
+pub mod fault;
+pub mod id;
+pub mod job;
+pub mod manifest;
+pub mod record;
+pub mod slot;
+pub mod stream;
+pub mod sync;
+
+pub use fault::Fault;

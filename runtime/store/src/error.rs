@@ -1,0 +1,92 @@
+//! What can go wrong with the database.
+
+use tidegate_domain::{Fault, id::StreamKey};
+
+/// A failed operation of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process holds the directory.
+    #[error("the state directory {path} is in use by another process; stop it or choose another directory with --state")]
+    Locked {
+        /// The directory.
+        path: std::path::PathBuf,
+    },
+    /// The file could not be opened or created.
+    #[error("cannot open the database {path}; check that the directory is writable and has space")]
+    Open {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The library is not one that we trust with data.
+    #[error("SQLite {found} may corrupt its write-ahead log; 3.51.3 or newer is needed")]
+    Version {
+        /// Its version.
+        found: String,
+    },
+    /// The database is of a newer Tidegate.
+    #[error("the database has schema {found}, this build knows {known}; run a newer Tidegate")]
+    Schema {
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The disk is full.
+    #[error("the disk that holds the database is full; free some space and run again, nothing was lost")]
+    Full,
+    /// A statement failed.
+    #[error("the database failed in {operation}")]
+    Statement {
+        /// What was being done.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A stored value could not be read back.
+    #[error("the database holds a broken {what}")]
+    Corrupt {
+        /// What could not be read.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The lease is another's, or the staged state is not what the caller holds.
+    #[error("the lease of stream {stream} was lost; its new owner goes on")]
+    Fenced {
+        /// The stream.
+        stream: StreamKey,
+    },
+    /// The lease is held and has not run out.
+    #[error("stream {stream} is being read by another process until its lease runs out in {remaining_ms} ms")]
+    Held {
+        /// The stream.
+        stream: StreamKey,
+        /// Milliseconds until the lease may be taken.
+        remaining_ms: u64,
+    },
+    /// The store is shutting down.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl Error {
+    /// The kind of failure.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Error::Locked { .. } | Error::Open { .. } | Error::Version { .. } | Error::Schema { .. } => {
+                Fault::Config
+            }
+            Error::Held { .. } => Fault::Throttled,
+            Error::Full
+            | Error::Statement { .. }
+            | Error::Corrupt { .. }
+            | Error::Fenced { .. }
+            | Error::Closed => Fault::Host,
+        }
+    }
+}

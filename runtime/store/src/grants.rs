@@ -1,0 +1,90 @@
+//! Grants and data keys: encrypted before they come here.
+
+use crate::Error;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tidegate_domain::id::{ConnectionId, OwnerToken, TenantId};
+
+/// Which grant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantKey {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which connection.
+    pub connection: ConnectionId,
+    /// The manifest's auth method.
+    pub method: String,
+}
+
+/// Whether a grant can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantState {
+    /// It can.
+    Active,
+    /// A refresh was sent and its answer lost; one more try with the same token
+    /// may be within the provider's grace.
+    Unknown,
+    /// A person must authorise again.
+    NeedsReauth,
+}
+
+/// A stored grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredGrant {
+    /// Increases with every new pair of tokens.
+    pub version: u64,
+    /// The encrypted tokens.
+    pub sealed: Vec<u8>,
+    /// Whether it can be used.
+    pub state: GrantState,
+}
+
+/// Grants, and the lease under which one is refreshed.
+#[async_trait]
+pub trait GrantStore: Send + Sync {
+    /// The grant, if the connection was authorised.
+    async fn grant(&self, key: &GrantKey) -> Result<Option<StoredGrant>, Error>;
+
+    /// Stores a newly authorised grant, whatever was there; ends any refresh.
+    /// `version` must be one more than the stored one (1 where there is none):
+    /// the caller sealed with it. False where another was quicker.
+    async fn put_grant(&self, key: &GrantKey, version: u64, sealed: &[u8]) -> Result<bool, Error>;
+
+    /// Takes the right to refresh for `lifetime_ms`, if the version is still
+    /// `version` and nobody else has it. The lifetime must exceed the token
+    /// request's total deadline, since the provider cannot be fenced.
+    async fn begin_refresh(
+        &self,
+        key: &GrantKey,
+        version: u64,
+        owner: OwnerToken,
+        lifetime_ms: u64,
+    ) -> Result<bool, Error>;
+
+    /// Replaces the pair: `version` becomes `version + 1`. Durable on return.
+    /// False where the version moved; the caller's pair is then a stale one.
+    async fn finish_refresh(
+        &self,
+        key: &GrantKey,
+        version: u64,
+        owner: OwnerToken,
+        sealed: &[u8],
+    ) -> Result<bool, Error>;
+
+    /// Gives the right back without a new pair and notes the state. False where
+    /// the version moved: a loser never changes a winner's state.
+    async fn abandon_refresh(
+        &self,
+        key: &GrantKey,
+        version: u64,
+        owner: OwnerToken,
+        state: GrantState,
+    ) -> Result<bool, Error>;
+
+    /// The tenant's wrapped data key, if it has one.
+    async fn data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Stores a wrapped data key unless there is one; returns the one that stays.
+    async fn put_data_key(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Vec<u8>, Error>;
+}
