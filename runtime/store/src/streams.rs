@@ -117,7 +117,11 @@ pub trait StreamStore: Send + Sync {
     /// Prolongs the lease.
     async fn renew(&self, lease: &Lease, lifetime_ms: u64) -> Result<(), Error>;
 
-    /// Gives the lease back; the epoch stays.
+    /// Ends the lease without giving it back: a put may be under way, so the next
+    /// owner may take the stream at once but has to fence.
+    async fn expire(&self, lease: &Lease) -> Result<(), Error>;
+
+    /// Gives the lease back, with nothing under way; the epoch stays.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
     /// Step A3, in one transaction.

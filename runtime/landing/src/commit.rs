@@ -1,0 +1,145 @@
+//! Steps S4 to S8: a sealed batch becomes visible. One batch at a time, in order:
+//! the log's slots are strictly sequential.
+
+use crate::Error;
+use crate::log::{Log, Position, Put, stream_prefix};
+use crate::recover::{Stream, landed, next_slot, random_bytes};
+use crate::target::{Created, Payload, Stamp};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_domain::id::PutId;
+use tidegate_domain::slot::Entry;
+use tidegate_domain::stream::{Change, StreamState};
+use tidegate_store::crash;
+use tidegate_store::streams::{Intent, IntentState, Lease, StagedObject};
+use tokio::time::Instant;
+
+/// How often a put whose outcome is unknown is sent again.
+const UPLOAD_ATTEMPTS: u32 = 6;
+const UPLOAD_WAIT: Duration = Duration::from_millis(250);
+
+/// Commits the intents of one owner.
+pub(crate) struct Committer {
+    pub(crate) stream: Stream,
+    pub(crate) log: Log,
+    pub(crate) lease: Lease,
+    pub(crate) published: StreamState,
+    pub(crate) tail: Position,
+    renewed_at: Instant,
+}
+
+impl Committer {
+    pub(crate) fn new(stream: Stream, lease: Lease, published: StreamState, tail: Position) -> Committer {
+        let log = Log::new(Arc::clone(&stream.target), stream.key.clone());
+        Committer { stream, log, lease, published, tail, renewed_at: Instant::now() }
+    }
+
+    /// Steps S4 to S8 for one intent. Every step may be repeated.
+    pub(crate) async fn commit(&mut self, intent: &Intent) -> Result<(), Error> {
+        let published = self.published.apply(&intent.change).map_err(|source| Error::Chain {
+            stream: self.stream.key.clone(),
+            source,
+        })?;
+        if intent.state == IntentState::Sealed {
+            crash::point("S4.before");
+            for staged in &intent.objects {
+                self.upload(staged).await?;
+            }
+            crash::point("S4.after");
+            crash::point("S5.before");
+            self.stream.store.mark_uploaded(&self.lease, intent.batch).await?;
+            crash::point("S5.after");
+        }
+        self.renew_when_old().await?;
+        crash::point("S6.before");
+        let slot = next_slot(&self.lease, &self.tail, self.entry(intent, &published).await?);
+        let Put::Ours(sha256) = self.log.put(&slot).await? else {
+            return Err(Error::Fenced { stream: self.stream.key.clone() });
+        };
+        crash::point("S6.after");
+        crash::point("S7.before");
+        let marked = self.stream.store.mark_committed(&self.lease, intent.batch, slot.slot, &sha256, &published);
+        marked.await?;
+        crash::point("S7.after");
+        self.published = published;
+        self.tail = Position { slot: slot.slot + 1, previous: Some(sha256) };
+        crash::point("S8.before");
+        for staged in &intent.objects {
+            if let Err(error) = self.stream.staging.remove(&staged.path) {
+                tracing::warn!(path = %staged.path.display(), %error, "a staged file could not be removed");
+            }
+        }
+        crash::point("S8.after");
+        Ok(())
+    }
+
+    /// An owner that was silent for long asks before it writes where others read.
+    /// This only saves work: the slot itself refuses a stale owner.
+    async fn renew_when_old(&mut self) -> Result<(), Error> {
+        let third = Duration::from_millis(self.stream.lease_ms / 3);
+        if self.renewed_at.elapsed() >= third {
+            self.stream.store.renew(&self.lease, self.stream.lease_ms).await?;
+            self.renewed_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn upload(&self, staged: &StagedObject) -> Result<(), Error> {
+        let object = &staged.object;
+        let key = format!("{}/{}", stream_prefix(&self.stream.key), object.key);
+        let stamp = Stamp {
+            sha256: object.sha256.clone(),
+            put_id: PutId::from_bytes(random_bytes()),
+        };
+        // After a takeover the bytes may be on the target alone.
+        if !staged.path.exists() && landed(&self.stream, &object.key, &object.sha256).await? {
+            return Ok(());
+        }
+        for attempt in 1.. {
+            let payload = Payload::File { path: staged.path.clone(), bytes: object.bytes };
+            let doubt = match self.stream.target.create(&key, payload, &stamp).await? {
+                Created::Created => return Ok(()),
+                Created::Exists => None,
+                Created::Unknown(error) => Some(error),
+            };
+            // The key holds the hash of the bytes: the same bytes are success,
+            // whoever put them there.
+            match landed(&self.stream, &object.key, &object.sha256).await {
+                Ok(true) => return Ok(()),
+                Ok(false) | Err(_) if attempt < UPLOAD_ATTEMPTS => {}
+                Err(error) => return Err(error),
+                Ok(false) => {
+                    return Err(doubt.map_or_else(|| self.foreign(&key), Error::from));
+                }
+            }
+            tokio::time::sleep(UPLOAD_WAIT * attempt).await;
+        }
+        unreachable!("the loop returns at the last attempt")
+    }
+
+    fn foreign(&self, key: &str) -> Error {
+        Error::Target(crate::target::Error::Config {
+            target: self.stream.target.locate(key),
+            reason: "an object of this name holds other bytes; was it changed by hand?".to_owned(),
+        })
+    }
+
+    async fn entry(&self, intent: &Intent, after: &StreamState) -> Result<Entry, Error> {
+        let plain = serde_json::to_vec(&intent.change).expect("a change has only JSON types");
+        let change = self.stream.cipher.seal(intent.batch, &plain).await?;
+        let batch = intent.batch;
+        Ok(match &intent.change {
+            Change::Begin { generation, how } => Entry::Begin { generation: *generation, how: *how, batch, change },
+            Change::Plan { run, partitions } => {
+                Entry::Plan { run: *run, partitions: partitions.len() as u64, batch, change }
+            }
+            Change::Commit { .. } => Entry::Commit {
+                generation: after.generation,
+                batch,
+                objects: intent.objects.iter().map(|staged| staged.object.clone()).collect(),
+                change,
+            },
+            Change::Complete { generation } => Entry::Complete { generation: *generation, batch, change },
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! One partition's side of the batch: holds what was emitted since the last save,
+//! and hands it over together with the new state.
+
+use crate::Error;
+use crate::page::Page;
+use crate::writer::WriterHandle;
+use std::path::PathBuf;
+use tidegate_broker::spool;
+use tidegate_domain::id::PartitionId;
+use tidegate_domain::stream::{End, PlannedPartition};
+
+/// Bytes that wait in memory for a save; what is above goes to disk.
+const UNSAVED_BYTES_MAX: usize = 8 << 20;
+
+/// Pages of one partition since its last save.
+pub struct PartitionWriter {
+    writer: WriterHandle,
+    partition: PartitionId,
+    unsaved: Vec<Page>,
+    unsaved_bytes: usize,
+    spool_dir: PathBuf,
+}
+
+impl PartitionWriter {
+    /// The partition's side of `writer`. Bodies above the memory bound go to
+    /// unlinked files in `spool_dir`.
+    pub fn new(writer: WriterHandle, partition: PartitionId, spool_dir: PathBuf) -> PartitionWriter {
+        PartitionWriter { writer, partition, unsaved: Vec::new(), unsaved_bytes: 0, spool_dir }
+    }
+
+    /// Takes a page; it counts only with the next save or end.
+    ///
+    /// # Errors
+    /// Where the spool's disk fails.
+    pub async fn push(&mut self, mut page: Page) -> Result<(), Error> {
+        if self.unsaved_bytes >= UNSAVED_BYTES_MAX {
+            let (spool_dir, body) = (self.spool_dir.clone(), page.body.clone());
+            let spilled = tokio::task::spawn_blocking(move || spool::spill(&spool_dir, &body)).await;
+            page.body = spilled
+                .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
+                .map_err(|source| Error::Stage {
+                    operation: "spill records",
+                    path: self.spool_dir.clone(),
+                    source,
+                })?;
+        } else {
+            self.unsaved_bytes += page.body.len() + page.side.len();
+        }
+        self.unsaved.push(page);
+        Ok(())
+    }
+
+    /// Saves a state with everything pushed before it. Returns once it is in the
+    /// open batch; it is durable only after the batch is sealed.
+    ///
+    /// # Errors
+    /// The writer's failure.
+    pub async fn save(&mut self, state: String) -> Result<(), Error> {
+        self.end_with(Some(state), End::Open).await
+    }
+
+    /// The partition was read to its end.
+    ///
+    /// # Errors
+    /// The writer's failure.
+    pub async fn finish(&mut self, state: String) -> Result<(), Error> {
+        self.end_with(Some(state), End::Done).await
+    }
+
+    /// The partition is replaced by smaller ones.
+    ///
+    /// # Errors
+    /// [`Error::Chain`] where a child's id is taken, or the writer's failure.
+    pub async fn split(&mut self, children: Vec<PlannedPartition>) -> Result<(), Error> {
+        self.discard();
+        self.end_with(None, End::Split(children)).await
+    }
+
+    /// Forgets what was pushed since the last save.
+    pub fn discard(&mut self) {
+        self.unsaved.clear();
+        self.unsaved_bytes = 0;
+    }
+
+    async fn end_with(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
+        let pages = std::mem::take(&mut self.unsaved);
+        self.unsaved_bytes = 0;
+        self.writer.save(self.partition.clone(), pages, state, end).await
+    }
+}
