@@ -1,0 +1,159 @@
+//! HubSpot CRM objects, read without seeing a record: the host cuts them out
+//! of each page, the connector learns only where the next page is.
+
+mod declaration;
+mod planning;
+mod reading;
+mod schema;
+
+use serde::{Deserialize, Serialize};
+use tidegate_sdk::prelude::*;
+
+struct HubSpot;
+
+tidegate_sdk::connector!(HubSpot);
+
+/// The user's choices.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    auth: AuthChoice,
+}
+
+/// Which auth method of the manifest to send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AuthChoice {
+    #[default]
+    Oauth,
+    PrivateApp,
+}
+
+impl AuthChoice {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Oauth => "oauth",
+            Self::PrivateApp => "private_app",
+        }
+    }
+}
+
+/// A kind of CRM object that is read as a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Object {
+    Contacts,
+    Companies,
+    Deals,
+}
+
+impl Object {
+    const ALL: [Self; 3] = [Self::Contacts, Self::Companies, Self::Deals];
+
+    fn of_stream(stream: &str) -> Result<Self, Failure> {
+        let named = Self::ALL.into_iter().find(|object| object.name() == stream);
+        named.ok_or_else(|| Failure::Config(format!("there is no stream {stream:?}")))
+    }
+
+    /// Name of the stream, and of the object in paths.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Contacts => "contacts",
+            Self::Companies => "companies",
+            Self::Deals => "deals",
+        }
+    }
+
+    /// The property that says when a record was last modified; contacts have
+    /// one of their own.
+    fn modified(self) -> &'static str {
+        match self {
+            Self::Contacts => "lastmodifieddate",
+            Self::Companies | Self::Deals => "hs_lastmodifieddate",
+        }
+    }
+
+    fn modified_pointer(self) -> String {
+        format!("/properties/{}", self.modified())
+    }
+}
+
+/// What a partition covers. Times are milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Slice {
+    /// All records, in the list's own order. What changes after `until` is the
+    /// next run's.
+    List { until: u64 },
+    /// Records modified in `since..until`, by search.
+    Window { since: u64, until: u64 },
+    /// Records archived at or after `floor`.
+    Archived { floor: u64, until: u64 },
+}
+
+/// How far a partition was read: all before `until` once `position` is `End`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Cursor {
+    until: u64,
+    position: Position,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Position {
+    /// Token of the next list page.
+    Page(String),
+    /// Object id of the last record that was read.
+    Key(String),
+    End,
+}
+
+impl Cursor {
+    fn end(until: u64) -> Self {
+        Self { until, position: Position::End }
+    }
+}
+
+impl Connector for HubSpot {
+    type Config = Config;
+
+    fn manifest() -> Manifest {
+        declaration::manifest()
+    }
+}
+
+impl Source for HubSpot {
+    type Cursor = Cursor;
+    type Slice = Slice;
+
+    fn check(host: &Host, config: &Config) -> Result<(), Failure> {
+        let request = Request::get("schema", "/account-info/v3/details").auth(config.auth.name());
+        host.fetch(&request)?.success().map(drop)
+    }
+
+    fn discover(host: &Host, config: &Config) -> Result<Vec<Stream>, Failure> {
+        schema::discover(host, config)
+    }
+
+    fn plan(host: &Host, plan: Plan<Self>) -> Result<Vec<Partition<Slice>>, Failure> {
+        Object::of_stream(&plan.stream)?;
+        Ok(planning::partitions(&plan, host.now_ms()))
+    }
+
+    fn read(host: &Host, read: Read<Self>) -> Result<Outcome<Self>, Failure> {
+        reading::read(host, &read)
+    }
+}
+
+/// The body of a 2xx answer. Objects are granted one by one, so a refused one
+/// says nothing about the others.
+fn accepted(response: Response, object: Object) -> Result<Body, Failure> {
+    match response.status {
+        403 => Err(Failure::Unsupported(format!("no access to {}", object.name()))),
+        // The edge answers so to a token that it cannot parse.
+        530 => Err(Failure::Auth("HubSpot does not recognise the token".to_owned())),
+        _ => response.success(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

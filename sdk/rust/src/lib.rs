@@ -1,0 +1,60 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod connector;
+mod emit;
+mod failure;
+#[doc(hidden)]
+#[cfg(target_family = "wasm")]
+pub mod guest;
+mod host;
+mod http;
+mod json;
+mod keyed;
+mod manifest;
+mod paging;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+mod time;
+
+pub use connector::{
+    Connector, Outcome, Partition, PartitionEnd, Plan, Read, Source, Stream, SyncMode, Window,
+};
+pub use emit::{Change, CursorOrder, EmitFault, Extraction, Format, Pairs, Summary};
+pub use failure::Failure;
+pub use host::{Directive, Host, Level};
+pub use http::{Body, HttpFault, Method, Payload, Pipeline, Request, Response, Target};
+pub use keyed::{Digest, Encoding, KvFault, VaultFault};
+pub use manifest::{
+    Auth, Endpoint, KeyPart, Limit, Manifest, OAuthClient, OAuthCode, OAuthJwt, Period, Place,
+    ResponseClass, ResponseRule, Role, Scope, TokenKeep,
+};
+pub use paging::{Ended, Pages};
+pub use time::rfc3339;
+
+/// Everything a connector usually names.
+pub mod prelude {
+    pub use crate::{
+        Auth, Body, Change, Connector, CursorOrder, Endpoint, Extraction, Failure, Host, Level,
+        Limit, Manifest, OAuthCode, Outcome, Pages, Partition, Place, Plan, Read, Request,
+        Response, ResponseClass, ResponseRule, Scope, Source, Stream, SyncMode, Window,
+    };
+}
+
+/// Makes a type the connector of this component.
+///
+/// `connector!(Shop);` exports `Shop` as a source. It expands to nothing on
+/// native targets, where the same code runs against
+/// `testing::MemoryHost` instead.
+#[macro_export]
+macro_rules! connector {
+    ($connector:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            type Component = $crate::guest::SourceComponent<$connector>;
+            $crate::guest::bindings::export!(
+                Component with_types_in $crate::guest::bindings
+            );
+        };
+    };
+}
