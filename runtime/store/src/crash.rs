@@ -20,14 +20,20 @@ fn armed() -> Option<&'static Armed> {
             let value = std::env::var("TIDEGATE_CRASH").ok()?;
             let (point, nth) = value.split_once(':').unwrap_or((&value, "1"));
             let passes_left = AtomicU32::new(nth.parse().ok()?);
-            Some(Armed { point: point.to_owned(), passes_left })
+            Some(Armed {
+                point: point.to_owned(),
+                passes_left,
+            })
         })
         .as_ref()
 }
 
 /// Dies here if the environment says so.
 pub fn point(name: &str) {
-    debug_assert!(tidegate_domain::crash::POINTS.contains(&name), "{name} is not listed");
+    debug_assert!(
+        tidegate_domain::crash::POINTS.contains(&name),
+        "{name} is not listed"
+    );
     let Some(armed) = armed().filter(|armed| armed.point == name) else {
         return;
     };

@@ -6,7 +6,9 @@ use tidegate_domain::{Fault, id::StreamKey};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process holds the directory.
-    #[error("the state directory {path} is in use by another process; stop it or choose another directory with --state")]
+    #[error(
+        "the state directory {path} is in use by another process; stop it or choose another directory with --state"
+    )]
     Locked {
         /// The directory.
         path: std::path::PathBuf,
@@ -35,7 +37,9 @@ pub enum Error {
         known: i64,
     },
     /// The disk is full.
-    #[error("the disk that holds the database is full; free some space and run again, nothing was lost")]
+    #[error(
+        "the disk that holds the database is full; free some space and run again, nothing was lost"
+    )]
     Full,
     /// A statement failed.
     #[error("the database failed in {operation}")]
@@ -62,7 +66,9 @@ pub enum Error {
         stream: StreamKey,
     },
     /// The lease is held and has not run out.
-    #[error("stream {stream} is being read by another process until its lease runs out in {remaining_ms} ms")]
+    #[error(
+        "stream {stream} is being read by another process until its lease runs out in {remaining_ms} ms"
+    )]
     Held {
         /// The stream.
         stream: StreamKey,
@@ -78,9 +84,10 @@ impl Error {
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {
-            Error::Locked { .. } | Error::Open { .. } | Error::Version { .. } | Error::Schema { .. } => {
-                Fault::Config
-            }
+            Error::Locked { .. }
+            | Error::Open { .. }
+            | Error::Version { .. }
+            | Error::Schema { .. } => Fault::Config,
             Error::Held { .. } => Fault::Throttled,
             Error::Full
             | Error::Statement { .. }

@@ -23,7 +23,12 @@ pub trait KvStore: Send + Sync {
     /// Removes the value, if any.
     async fn kv_remove(&self, scope: &KvScope, key: &str) -> Result<(), Error>;
     /// Keys that start with `prefix`, in order, `limit` at the most.
-    async fn kv_keys(&self, scope: &KvScope, prefix: &str, limit: u32) -> Result<Vec<String>, Error>;
+    async fn kv_keys(
+        &self,
+        scope: &KvScope,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, Error>;
     /// Bytes of all keys and values of the scope.
     async fn kv_bytes(&self, scope: &KvScope) -> Result<u64, Error>;
 }

@@ -8,9 +8,9 @@ pub mod clock;
 pub mod crash;
 pub mod error;
 pub mod grants;
+pub mod jobs;
 pub mod kv;
 pub mod limits;
-pub mod jobs;
 pub mod sqlite;
 pub mod streams;
 
@@ -24,6 +24,10 @@ pub trait Store:
 }
 
 impl<T> Store for T where
-    T: streams::StreamStore + grants::GrantStore + kv::KvStore + jobs::JobStore + limits::LimitStore
+    T: streams::StreamStore
+        + grants::GrantStore
+        + kv::KvStore
+        + jobs::JobStore
+        + limits::LimitStore
 {
 }
