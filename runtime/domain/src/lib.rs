@@ -6,11 +6,14 @@
 //! be tested as a table, and every backend shares the same rules.
 #![deny(missing_docs)]
 
+pub mod backoff;
 pub mod batch;
 pub mod crash;
+pub mod egress;
 pub mod fault;
 pub mod id;
 pub mod job;
+pub mod limit;
 pub mod manifest;
 pub mod record;
 pub mod slot;

@@ -1,0 +1,103 @@
+//! The one broker of a process: what sessions share.
+
+use crate::dial::{Dialer, HttpClient, http_client};
+use crate::grant::Grants;
+use crate::limiter::Limiter;
+use crate::{Config, Connection, Error, Keyring, Session};
+use bytes::Bytes;
+use http_body_util::Full;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_domain::id::TenantId;
+use tidegate_domain::manifest::Manifest;
+use tidegate_store::Store;
+use tokio::sync::Semaphore;
+
+/// One per process. Cheap to clone.
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Shared>,
+}
+
+/// What sessions share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) limiter: Limiter,
+    pub(crate) grants: Grants,
+    dialer: Dialer,
+    tenants: Mutex<HashMap<TenantId, Tenant>>,
+}
+
+/// A tenant's own pool: no socket is ever shared between tenants.
+#[derive(Clone)]
+pub(crate) struct Tenant {
+    pub(crate) client: HttpClient<Full<Bytes>>,
+    pub(crate) in_flight: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Broker")
+    }
+}
+
+impl Broker {
+    /// A broker with empty pools.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the settings contradict themselves.
+    pub fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        keyring: Arc<Keyring>,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let shared = Shared {
+            dialer: Dialer::new(&config)?,
+            limiter: Limiter::new(config.limit_scale, Arc::clone(&store)),
+            grants: Grants::new(store, keyring),
+            tenants: Mutex::default(),
+            config,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Whether this build can serve the manifest, before any connection uses it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] that names the endpoint, auth method or limit.
+    pub fn check_manifest(&self, manifest: &Manifest) -> Result<(), Error> {
+        crate::endpoint::check_manifest(manifest)?;
+        crate::grant::check_manifest(manifest)?;
+        crate::limiter::check_manifest(manifest)
+    }
+
+    /// The way out for one connection.
+    pub fn session(&self, connection: Connection) -> Session {
+        Session::new(Arc::clone(&self.shared), connection)
+    }
+
+    /// The dialer, for clients of other protocols (an S3 endpoint).
+    pub fn dialer(&self) -> &Dialer {
+        &self.shared.dialer
+    }
+
+    /// Waits for token refreshes that are under way: their answers must reach the
+    /// store. New ones are refused.
+    pub async fn close(&self) {
+        self.shared.grants.close().await;
+    }
+}
+
+impl Shared {
+    pub(crate) fn tenant(&self, tenant: &TenantId) -> Tenant {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Tenant {
+            client: http_client(&self.dialer),
+            in_flight: Arc::new(Semaphore::new(self.config.tenant_requests_max)),
+        };
+        tenants.entry(tenant.clone()).or_insert_with(fresh).clone()
+    }
+}

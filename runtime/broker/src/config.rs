@@ -1,0 +1,194 @@
+//! What an operator sets, and nobody else can.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use url::Url;
+
+/// Settings of the broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Origins that are reached elsewhere.
+    pub mappings: Vec<Mapping>,
+    /// Host names (or literal addresses) that may resolve to private addresses.
+    pub private_hosts: Vec<String>,
+    /// Certificate authorities trusted beside the public ones: a PEM file.
+    pub extra_authorities: Option<PathBuf>,
+    /// Bytes of a decoded answer, at the most.
+    pub body_bytes_max: u64,
+    /// A decoded answer larger than this leaves memory for an unlinked file.
+    pub body_memory_bytes_max: usize,
+    /// Decoded bytes for each received byte, at the most; applied past 1 MiB.
+    pub decompression_ratio_max: u64,
+    /// Headers of a request or an answer, at the most.
+    pub header_count_max: usize,
+    /// Bytes of all names and values of these headers, at the most.
+    pub header_bytes_max: usize,
+    /// Milliseconds until a TCP and TLS connection stands.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds for one try, from the socket to the last byte of the body.
+    pub attempt_timeout_ms: u64,
+    /// Milliseconds for one request with all waits and retries.
+    pub total_timeout_ms: u64,
+    /// Milliseconds that a request waits for its limits; a longer wait is the
+    /// engine's to park.
+    pub patience_ms: u64,
+    /// Tries after the first, at the most.
+    pub retries_max: u32,
+    /// Multiplies every limit of every manifest; `inf` turns limits off.
+    pub limit_scale: f64,
+    /// Where large bodies are spilled.
+    pub spool_dir: PathBuf,
+    /// Requests of one tenant in flight, at the most.
+    pub tenant_requests_max: usize,
+    /// Idle connections kept for each tenant and origin.
+    pub idle_connections_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            mappings: Vec::new(),
+            private_hosts: Vec::new(),
+            extra_authorities: None,
+            body_bytes_max: 256 << 20,
+            body_memory_bytes_max: 4 << 20,
+            decompression_ratio_max: 100,
+            header_count_max: 64,
+            header_bytes_max: 32 << 10,
+            connect_timeout_ms: 10_000,
+            attempt_timeout_ms: 60_000,
+            total_timeout_ms: 300_000,
+            patience_ms: 30_000,
+            retries_max: 5,
+            limit_scale: 1.0,
+            spool_dir: std::env::temp_dir(),
+            tenant_requests_max: 64,
+            idle_connections_max: 16,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.limit_scale.is_nan() || self.limit_scale <= 0.0 {
+            return Err(Error::config(
+                "limit_scale must be above 0; use inf to turn limits off",
+            ));
+        }
+        if self.tenant_requests_max == 0 {
+            return Err(Error::config("tenant_requests_max must be at least 1"));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for mapping in &self.mappings {
+            if mapping.from.scheme != "https" {
+                return Err(Error::config(format!(
+                    "the mapping from {} must start at an https origin",
+                    mapping.from
+                )));
+            }
+            if !seen.insert(&mapping.from) {
+                return Err(Error::config(format!("{} is mapped twice", mapping.from)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where requests to this origin really go.
+    pub(crate) fn mapped(&self, origin: &Origin) -> Option<&Origin> {
+        self.mappings
+            .iter()
+            .find(|mapping| mapping.from == *origin)
+            .map(|mapping| &mapping.to)
+    }
+
+    pub(crate) fn is_mapping_target(&self, origin: &Origin) -> bool {
+        self.mappings.iter().any(|mapping| mapping.to == *origin)
+    }
+}
+
+/// One origin that an operator serves from another place. Only its `to` may be
+/// plain http or a private address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// Exact `https://host[:port]` of an endpoint, authorize or token URL.
+    pub from: Origin,
+    /// `http` or `https`, host and port.
+    pub to: Origin,
+}
+
+/// Scheme, host and port: what a request may be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Origin {
+    /// `https` or `http`.
+    pub scheme: String,
+    /// Lower case, punycode; an IPv6 address stands in brackets.
+    pub host: String,
+    /// Always explicit.
+    pub port: u16,
+}
+
+impl Origin {
+    /// The origin of a URL, if it has one that HTTP can use.
+    pub fn of(url: &Url) -> Option<Self> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        Some(Self {
+            scheme: url.scheme().to_owned(),
+            host: url.host_str()?.to_owned(),
+            port: url.port_or_known_default()?,
+        })
+    }
+
+    /// Parses `scheme://host[:port]`, with nothing after it but one slash.
+    ///
+    /// # Errors
+    /// Where anything else stands there: a path, user, query or fragment.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = || Error::config(format!("{text:?} is not scheme://host[:port]"));
+        let tricky = |byte: u8| byte <= b' ' || byte >= 0x7F || matches!(byte, b'\\' | b'@');
+        if text.bytes().any(tricky) {
+            return Err(refuse());
+        }
+        let url = Url::parse(text).map_err(|_| refuse())?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        match Self::of(&url) {
+            Some(origin) if bare => Ok(origin),
+            _ => Err(refuse()),
+        }
+    }
+
+    /// Puts this origin in the place of the URL's own.
+    pub(crate) fn replace_in(&self, url: &Url) -> Url {
+        let mut text = self.to_string();
+        text.push_str(&url[url::Position::BeforePath..]);
+        Url::parse(&text).expect("an origin and the path of a URL make a URL")
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}://{}", self.scheme, self.host)?;
+        match (self.scheme.as_str(), self.port) {
+            ("https", 443) | ("http", 80) => Ok(()),
+            (_, port) => write!(out, ":{port}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Origin> for String {
+    fn from(origin: Origin) -> String {
+        origin.to_string()
+    }
+}

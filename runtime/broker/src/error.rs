@@ -1,0 +1,134 @@
+//! What can go wrong in the broker, for the host and for a guest. No text here
+//! holds a token, a query or a body.
+
+use tidegate_domain::Fault;
+
+/// A failed operation of the broker.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration, the connection or the manifest cannot work.
+    #[error("{0}")]
+    Config(String),
+    /// A person must authorise, or an operator must correct the application.
+    #[error("{0}")]
+    Auth(String),
+    /// The token endpoint could not be reached or did not answer as it should.
+    #[error("the token endpoint of {method:?} failed: {reason}")]
+    TokenEndpoint {
+        /// The auth method.
+        method: String,
+        /// What happened, without anything that it said.
+        reason: String,
+    },
+    /// The node key could not be read or made.
+    #[error("cannot use the key file {path}")]
+    KeyFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A sealed value does not open: another key, another place, or damage.
+    #[error(
+        "the sealed {purpose} does not open; it was sealed with another key, moved, or damaged"
+    )]
+    Unseal {
+        /// What it was sealed as.
+        purpose: String,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Random(#[source] getrandom::Error),
+    /// A body could not be spilled.
+    #[error("cannot spill a body to the spool directory; check its space and rights")]
+    Spool(#[source] std::io::Error),
+    /// The database failed.
+    #[error("the grants or limits could not be read or written")]
+    Store(#[from] tidegate_store::Error),
+    /// The broker is shutting down.
+    #[error("the broker is closed")]
+    Closed,
+}
+
+impl Error {
+    pub(crate) fn config(text: impl Into<String>) -> Self {
+        Error::Config(text.into())
+    }
+
+    /// The kind of failure.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Error::Config(_) | Error::KeyFile { .. } => Fault::Config,
+            Error::Auth(_) => Fault::Auth,
+            Error::TokenEndpoint { .. } => Fault::Transient,
+            Error::Store(store) => store.fault(),
+            Error::Unseal { .. } | Error::Random(_) | Error::Spool(_) | Error::Closed => {
+                Fault::Host
+            }
+        }
+    }
+}
+
+/// Why a request has no answer; all but `Host` are the contract's own cases.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchFault {
+    /// Refused by policy before any byte left; the text names the rule.
+    #[error("refused by policy: {0}")]
+    Denied(String),
+    /// The limits allow it only later.
+    #[error("the limits allow this request only at {until_ms} ms since the epoch")]
+    Throttled {
+        /// Milliseconds since the epoch.
+        until_ms: u64,
+    },
+    /// The credential is missing or was refused; a person must act.
+    #[error("{0}")]
+    Auth(String),
+    /// The name has no address.
+    #[error("cannot resolve {0}")]
+    Dns(String),
+    /// No connection, or it broke before the answer.
+    #[error("cannot reach {0}")]
+    Connect(String),
+    /// The peer's certificate or handshake is not acceptable.
+    #[error("no secure connection to {0}")]
+    Tls(String),
+    /// A deadline passed.
+    #[error("timed out: {0}")]
+    Timeout(String),
+    /// The answer is larger than allowed: this many bytes.
+    #[error("the answer is larger than the {0} bytes allowed")]
+    TooLarge(u64),
+    /// The peer broke HTTP or the body was cut.
+    #[error("broken answer: {0}")]
+    Protocol(String),
+    /// The call was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The guest's request is malformed.
+    #[error("invalid request: {0}")]
+    Invalid(String),
+    /// Tidegate itself failed; a guest sees no detail.
+    #[error("the broker failed")]
+    Host(#[from] Error),
+}
+
+impl FetchFault {
+    /// The kind of failure.
+    pub fn fault(&self) -> Fault {
+        match self {
+            FetchFault::Denied(_) => Fault::Config,
+            FetchFault::Throttled { .. } => Fault::Throttled,
+            FetchFault::Auth(_) => Fault::Auth,
+            FetchFault::Dns(_)
+            | FetchFault::Connect(_)
+            | FetchFault::Tls(_)
+            | FetchFault::Timeout(_)
+            | FetchFault::Cancelled => Fault::Transient,
+            FetchFault::TooLarge(_) | FetchFault::Protocol(_) => Fault::Protocol,
+            FetchFault::Invalid(_) => Fault::Guest,
+            FetchFault::Host(error) => error.fault(),
+        }
+    }
+}
