@@ -16,6 +16,7 @@ pub mod job;
 pub mod limit;
 pub mod manifest;
 pub mod record;
+pub mod schema;
 pub mod slot;
 pub mod stream;
 pub mod sync;
