@@ -66,31 +66,43 @@ impl Connector for Copying {
 
     fn manifest() -> Manifest {
         let api = "https://api.hubapi.com";
-        Manifest::new("copying", "HubSpot contacts, copied", env!("CARGO_PKG_VERSION"))
-            .config_schema(json!({
-                "type": "object",
-                "properties": {"auth": {"enum": ["oauth", "private_app"], "default": "oauth"}}
-            }))
-            .endpoint(Endpoint::data("api", api).path("/crm/v3/objects/contacts"))
-            .endpoint(Endpoint::metadata("schema", api).path("/account-info/"))
-            .auth(
-                "oauth",
-                Auth::OAuthCode(OAuthCode {
-                    authorize_url: "https://app.hubspot.com/oauth/authorize".to_owned(),
-                    token_url: "https://api.hubapi.com/oauth/v1/token".to_owned(),
-                    scopes: vec!["oauth".to_owned(), "crm.objects.contacts.read".to_owned()],
-                    pkce: true,
-                    ..OAuthCode::default()
-                }),
-            )
-            .auth(
-                "private_app",
-                Auth::key("token", Place::Header("authorization".to_owned()), "Bearer "),
-            )
-            .limit(Limit::rolling(110, 10_000).bucket("default").scope(Scope::RemoteAccount))
-            .response(ResponseRule::status(429, ResponseClass::ThrottledShort))
-            .response(ResponseRule::status(401, ResponseClass::Auth))
-            .response(ResponseRule::range(500, 599, ResponseClass::Transient))
+        Manifest::new(
+            "copying",
+            "HubSpot contacts, copied",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .config_schema(json!({
+            "type": "object",
+            "properties": {"auth": {"enum": ["oauth", "private_app"], "default": "oauth"}}
+        }))
+        .endpoint(Endpoint::data("api", api).path("/crm/v3/objects/contacts"))
+        .endpoint(Endpoint::metadata("schema", api).path("/account-info/"))
+        .auth(
+            "oauth",
+            Auth::OAuthCode(OAuthCode {
+                authorize_url: "https://app.hubspot.com/oauth/authorize".to_owned(),
+                token_url: "https://api.hubapi.com/oauth/v1/token".to_owned(),
+                scopes: vec!["oauth".to_owned(), "crm.objects.contacts.read".to_owned()],
+                pkce: true,
+                ..OAuthCode::default()
+            }),
+        )
+        .auth(
+            "private_app",
+            Auth::key(
+                "token",
+                Place::Header("authorization".to_owned()),
+                "Bearer ",
+            ),
+        )
+        .limit(
+            Limit::rolling(110, 10_000)
+                .bucket("default")
+                .scope(Scope::RemoteAccount),
+        )
+        .response(ResponseRule::status(429, ResponseClass::ThrottledShort))
+        .response(ResponseRule::status(401, ResponseClass::Auth))
+        .response(ResponseRule::range(500, 599, ResponseClass::Transient))
     }
 }
 
@@ -138,7 +150,9 @@ impl Source for Copying {
             let page: Page = serde_json::from_slice(&body.bytes()?)?;
             host.emit_ndjson(&read.stream, Change::Upsert, &lines(&page.results)?)?;
             after = page.paging.map(|paging| paging.next.after);
-            let cursor = Cursor { after: after.clone() };
+            let cursor = Cursor {
+                after: after.clone(),
+            };
             if after.is_none() {
                 return Ok(Outcome::Done(cursor));
             }

@@ -59,7 +59,11 @@ pub(crate) fn huge_state(host: &Host) -> Result<Value, Failure> {
 
 pub(crate) fn deep_json(host: &Host, stream: &str) -> Value {
     const DEPTH: usize = 10_000;
-    let line = format!("{{\"id\":\"1\",\"deep\":{}{}}}\n", "[".repeat(DEPTH), "]".repeat(DEPTH));
+    let line = format!(
+        "{{\"id\":\"1\",\"deep\":{}{}}}\n",
+        "[".repeat(DEPTH),
+        "]".repeat(DEPTH)
+    );
     emitted(host, stream, line.as_bytes())
 }
 

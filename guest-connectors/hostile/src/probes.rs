@@ -43,11 +43,22 @@ pub(crate) fn forbidden_hosts(host: &Host) -> Value {
     ] {
         answers.note(url, host.fetch(&Request::absolute(url)));
     }
-    for path in ["//unlisted.example/", "@unlisted.example/", "https://unlisted.example/", "\\\\x"] {
+    for path in [
+        "//unlisted.example/",
+        "@unlisted.example/",
+        "https://unlisted.example/",
+        "\\\\x",
+    ] {
         answers.note(path, host.fetch(&Request::get(ENDPOINT, path)));
     }
-    answers.note("unknown endpoint", host.fetch(&Request::get("elsewhere", "/")));
-    answers.note("unknown auth", host.fetch(&Request::get(ENDPOINT, "/").auth("stolen")));
+    answers.note(
+        "unknown endpoint",
+        host.fetch(&Request::get("elsewhere", "/")),
+    );
+    answers.note(
+        "unknown auth",
+        host.fetch(&Request::get(ENDPOINT, "/").auth("stolen")),
+    );
     answers.told()
 }
 
@@ -83,18 +94,33 @@ pub(crate) fn bad_pointers(host: &Host, stream: &str) -> Result<Value, Failure> 
     let mut answers = Answers::default();
     let body = host.fetch(&Request::get(ENDPOINT, "/page"))?.body;
     let long = "/a".repeat(100_000);
-    let pointers = ["results", "/~", "/~2", "/results/~", "#/results", "/\0", "/results/-1", &long];
+    let pointers = [
+        "results",
+        "/~",
+        "/~2",
+        "/results/~",
+        "#/results",
+        "/\0",
+        "/results/-1",
+        &long,
+    ];
     for pointer in pointers {
         let probe: String = pointer.chars().take(20).collect();
         answers.note(&format!("get {probe}"), something(body.get(pointer)));
         answers.note(&format!("count {probe}"), something(body.count(pointer)));
         let how = Extraction::json(pointer).key("/id");
-        answers.note(&format!("records {probe}"), host.emit_body(stream, &body, &how));
+        answers.note(
+            &format!("records {probe}"),
+            host.emit_body(stream, &body, &how),
+        );
         let how = Extraction::json("/results").key(pointer);
         answers.note(&format!("key {probe}"), host.emit_body(stream, &body, &how));
     }
     answers.note("get-many", body.get_many(&pointers));
-    answers.note("slice", body.slice(u64::MAX, u32::MAX).map(|bytes| bytes.len()));
+    answers.note(
+        "slice",
+        body.slice(u64::MAX, u32::MAX).map(|bytes| bytes.len()),
+    );
     Ok(answers.told())
 }
 

@@ -28,7 +28,9 @@ pub(crate) fn manifest() -> Manifest {
         }))
         .endpoint(Endpoint::data("api", API).path("/crm/v3/objects/"))
         .endpoint(
-            Endpoint::metadata("schema", API).path("/crm/v3/properties/").path("/account-info/"),
+            Endpoint::metadata("schema", API)
+                .path("/crm/v3/properties/")
+                .path("/account-info/"),
         )
         .auth(
             "oauth",
@@ -42,7 +44,11 @@ pub(crate) fn manifest() -> Manifest {
         )
         .auth(
             "private_app",
-            Auth::key("token", Place::Header("authorization".to_owned()), "Bearer "),
+            Auth::key(
+                "token",
+                Place::Header("authorization".to_owned()),
+                "Bearer ",
+            ),
         )
         // Of an application that acts for an account through OAuth; private
         // apps have 100 to 190 by plan, which the header tells.
@@ -53,7 +59,11 @@ pub(crate) fn manifest() -> Manifest {
                 .remaining_header("x-hubspot-ratelimit-remaining"),
         )
         // Search has a budget of its own and says nothing about it in headers.
-        .limit(Limit::rolling(5, 1_000).bucket("search").scope(Scope::RemoteAccount))
+        .limit(
+            Limit::rolling(5, 1_000)
+                .bucket("search")
+                .scope(Scope::RemoteAccount),
+        )
         .paging_pointer("/paging/next/after")
         .paging_pointer("/total")
         .blind();

@@ -109,7 +109,10 @@ enum Position {
 
 impl Cursor {
     fn end(until: u64) -> Self {
-        Self { until, position: Position::End }
+        Self {
+            until,
+            position: Position::End,
+        }
     }
 }
 
@@ -148,9 +151,17 @@ impl Source for HubSpot {
 /// says nothing about the others.
 fn accepted(response: Response, object: Object) -> Result<Body, Failure> {
     match response.status {
-        403 => Err(Failure::Unsupported(format!("no access to {}", object.name()))),
+        403 => Err(Failure::Unsupported(format!(
+            "no access to {}",
+            object.name()
+        ))),
+        477 => Err(Failure::Transient(
+            "HubSpot is moving the account".to_owned(),
+        )),
         // The edge answers so to a token that it cannot parse.
-        530 => Err(Failure::Auth("HubSpot does not recognise the token".to_owned())),
+        530 => Err(Failure::Auth(
+            "HubSpot does not recognise the token".to_owned(),
+        )),
         _ => response.success(),
     }
 }

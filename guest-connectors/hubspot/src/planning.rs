@@ -27,8 +27,11 @@ pub(crate) fn partitions(plan: &Plan<HubSpot>, now_ms: u64) -> Vec<Partition<Sli
     let until = now_ms.max(covered); // a clock set back must not move the bound back
     let mut partitions = windows(Window { since, until }, plan.partitions_max);
     partitions.push(Partition::new(
-        format!("archived-{since}"),
-        Slice::Archived { floor: since, until },
+        format!("archived-{since}-{until}"),
+        Slice::Archived {
+            floor: since,
+            until,
+        },
     ));
     partitions
 }
@@ -37,13 +40,20 @@ pub(crate) fn partitions(plan: &Plan<HubSpot>, now_ms: u64) -> Vec<Partition<Sli
 pub(crate) fn windows(whole: Window, count_max: u32) -> Vec<Partition<Slice>> {
     let width = whole.until.saturating_sub(whole.since);
     let count = u64::from(count_max).min(width).max(1);
-    let edge = |index: u64| whole.since + (u128::from(width) * u128::from(index) / u128::from(count)) as u64;
-    (0..count).map(|index| window(edge(index), edge(index + 1))).collect()
+    let edge = |index: u64| {
+        whole.since + (u128::from(width) * u128::from(index) / u128::from(count)) as u64
+    };
+    (0..count)
+        .map(|index| window(edge(index), edge(index + 1)))
+        .collect()
 }
 
 /// The id follows from the bounds, so a saved state can never be taken for
 /// that of another window.
 fn window(since: u64, until: u64) -> Partition<Slice> {
-    Partition::new(format!("window-{since}-{until}"), Slice::Window { since, until })
-        .window(Window { since, until })
+    Partition::new(
+        format!("window-{since}-{until}"),
+        Slice::Window { since, until },
+    )
+    .window(Window { since, until })
 }

@@ -15,11 +15,14 @@ const QUERY_BYTES_MAX: usize = 15_000;
 pub(crate) fn read(host: &Host, read: &Read<HubSpot>) -> Result<Outcome<HubSpot>, Failure> {
     let object = Object::of_stream(&read.stream)?;
     let properties = schema::chosen(host, &read.config, object, &read.fields)?;
-    let walk = Walk { host, read, object, properties };
+    let walk = Walk {
+        host,
+        read,
+        object,
+        properties,
+    };
     match read.partition.slice {
-        Slice::List { until } => {
-            walk.list(until, records(object).deleted("/archived"), "false")
-        }
+        Slice::List { until } => walk.list(until, records(object).deleted("/archived"), "false"),
         Slice::Archived { floor, until } => {
             let how = Extraction::json("/results")
                 .key("/id")
@@ -64,13 +67,20 @@ impl Walk<'_> {
             )));
         }
         let (until, start) = match &self.read.cursor {
-            Some(Cursor { until, position: Position::Page(token) }) => {
-                (*until, Some(token.clone()))
-            }
-            Some(Cursor { until, position: Position::End }) => {
+            Some(Cursor {
+                until,
+                position: Position::Page(token),
+            }) => (*until, Some(token.clone())),
+            Some(Cursor {
+                until,
+                position: Position::End,
+            }) => {
                 return Ok(Outcome::Done(Cursor::end(*until)));
             }
-            Some(Cursor { position: Position::Key(_), .. }) => return Err(foreign()),
+            Some(Cursor {
+                position: Position::Key(_),
+                ..
+            }) => return Err(foreign()),
             None => (until, None),
         };
         let fetch = |token: Option<&str>| {
@@ -85,7 +95,10 @@ impl Walk<'_> {
             }
             accepted(self.host.fetch(&request)?, self.object)
         };
-        let next = |token: &str| Cursor { until, position: Position::Page(token.to_owned()) };
+        let next = |token: &str| Cursor {
+            until,
+            position: Position::Page(token.to_owned()),
+        };
         let pages = Pages::new(self.host, &self.read.stream, how);
         let ended = pages.by_token("/paging/next/after", start, fetch, next)?;
         Ok(ended.or_done(Cursor::end(until)))
@@ -97,11 +110,20 @@ impl Walk<'_> {
     fn search(&self, since: u64, until: u64) -> Result<Outcome<HubSpot>, Failure> {
         let mut first = None;
         let start = match &self.read.cursor {
-            Some(Cursor { position: Position::Key(key), .. }) => Some(key.clone()),
-            Some(Cursor { position: Position::End, .. }) => {
+            Some(Cursor {
+                position: Position::Key(key),
+                ..
+            }) => Some(key.clone()),
+            Some(Cursor {
+                position: Position::End,
+                ..
+            }) => {
                 return Ok(Outcome::Done(Cursor::end(until)));
             }
-            Some(Cursor { position: Position::Page(_), .. }) => return Err(foreign()),
+            Some(Cursor {
+                position: Position::Page(_),
+                ..
+            }) => return Err(foreign()),
             None => {
                 let body = self.search_page(since, until, None)?;
                 let matches = body.value::<u64>("/total")?.unwrap_or_default();
@@ -117,7 +139,10 @@ impl Walk<'_> {
             Some(body) => Ok(body),
             None => self.search_page(since, until, last),
         };
-        let next = |key: &str| Cursor { until, position: Position::Key(key.to_owned()) };
+        let next = |key: &str| Cursor {
+            until,
+            position: Position::Key(key.to_owned()),
+        };
         let how = records(self.object).deleted("/archived");
         let pages = Pages::new(self.host, &self.read.stream, how);
         let ended = pages.by_key(Some("/total"), start, fetch, next)?;
@@ -125,9 +150,7 @@ impl Walk<'_> {
     }
 
     fn search_page(&self, since: u64, until: u64, last: Option<&str>) -> Result<Body, Failure> {
-        let filter = |property: &str, operator: &str, value: &str| {
-            json!({"propertyName": property, "operator": operator, "value": value})
-        };
+        let filter = |property: &str, operator: &str, value: &str| json!({"propertyName": property, "operator": operator, "value": value});
         let modified = self.object.modified();
         let mut filters: Vec<Value> = vec![
             filter(modified, "GTE", &since.to_string()),
@@ -147,7 +170,10 @@ impl Walk<'_> {
             .auth(self.read.config.auth.name())
             .bucket("search")
             // It only asks, so the host may ask again.
-            .idempotency_key(format!("{name}-{since}-{until}-{}", last.unwrap_or_default()));
+            .idempotency_key(format!(
+                "{name}-{since}-{until}-{}",
+                last.unwrap_or_default()
+            ));
         accepted(self.host.fetch(&request)?, self.object)
     }
 }

@@ -49,9 +49,16 @@ pub(crate) fn chosen(
 ) -> Result<Vec<String>, Failure> {
     let mut names: Vec<String> = if fields.is_empty() {
         let properties = properties(host, config, object)?;
-        properties.into_iter().map(|property| property.name).collect()
+        properties
+            .into_iter()
+            .map(|property| property.name)
+            .collect()
     } else {
-        fields.iter().filter_map(|field| property_of_field(field)).map(str::to_owned).collect()
+        fields
+            .iter()
+            .filter_map(|field| property_of_field(field))
+            .map(str::to_owned)
+            .collect()
     };
     names.push(object.modified().to_owned());
     names.sort_unstable();

@@ -153,7 +153,12 @@ impl<T> Partition<T> {
     /// A partition with no window and no estimate.
     #[must_use]
     pub fn new(id: impl Into<String>, slice: T) -> Self {
-        Self { id: id.into(), slice, window: None, estimated_records: None }
+        Self {
+            id: id.into(),
+            slice,
+            window: None,
+            estimated_records: None,
+        }
     }
 
     /// Says which time it covers.

@@ -83,19 +83,28 @@ impl Extraction {
     /// Records in the array at `records` of a JSON document.
     #[must_use]
     pub fn json(records: impl Into<String>) -> Self {
-        Self { records: records.into(), ..Self::default() }
+        Self {
+            records: records.into(),
+            ..Self::default()
+        }
     }
 
     /// One JSON record a line.
     #[must_use]
     pub fn ndjson() -> Self {
-        Self { format: Format::Ndjson, ..Self::default() }
+        Self {
+            format: Format::Ndjson,
+            ..Self::default()
+        }
     }
 
     /// One record a row; the first row names the fields.
     #[must_use]
     pub fn csv() -> Self {
-        Self { format: Format::Csv, ..Self::default() }
+        Self {
+            format: Format::Csv,
+            ..Self::default()
+        }
     }
 
     /// Adds a part of the primary key.

@@ -5,9 +5,9 @@ mod convert;
 mod export;
 pub(crate) mod platform;
 
-pub use export::SourceComponent;
+pub use export::{HOST, SourceComponent};
 
-#[expect(missing_docs, clippy::all, reason = "generated from the contract")]
+#[expect(missing_docs, reason = "generated from the contract")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",

@@ -67,7 +67,9 @@ impl Host {
     /// Requests in flight beside the connector's own work.
     #[must_use]
     pub fn pipeline(&self, in_flight_max: u32) -> Pipeline {
-        Pipeline { inner: self.inner.pipeline(in_flight_max) }
+        Pipeline {
+            inner: self.inner.pipeline(in_flight_max),
+        }
     }
 
     /// The fast path: the host cuts the records out of a body it holds.
@@ -226,6 +228,7 @@ impl Host {
         encoding: Encoding,
         signature: &str,
     ) -> Result<bool, VaultFault> {
-        self.inner.verify(secret, digest, message, encoding, signature)
+        self.inner
+            .verify(secret, digest, message, encoding, signature)
     }
 }

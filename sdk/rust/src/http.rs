@@ -87,7 +87,11 @@ impl Request {
     pub fn new(method: Method, endpoint: impl Into<String>, path: impl Into<String>) -> Self {
         Self::to(
             method,
-            Target::Endpoint { endpoint: endpoint.into(), path: path.into(), query: Vec::new() },
+            Target::Endpoint {
+                endpoint: endpoint.into(),
+                path: path.into(),
+                query: Vec::new(),
+            },
         )
     }
 
@@ -204,7 +208,10 @@ impl Response {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let same = |(header, _): &&(String, String)| header.eq_ignore_ascii_case(name);
-        self.headers.iter().find(same).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(same)
+            .map(|(_, value)| value.as_str())
     }
 }
 

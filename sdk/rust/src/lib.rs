@@ -43,12 +43,13 @@ pub mod prelude {
 
 /// Makes a type the connector of this component.
 ///
-/// `connector!(Shop);` exports `Shop` as a source. It expands to nothing on
-/// native targets, where the same code runs against
-/// `testing::MemoryHost` instead.
+/// `connector!(Shop);` exports `Shop` as a source. On native targets nothing
+/// is exported, and the same code runs against `testing::MemoryHost`.
 #[macro_export]
 macro_rules! connector {
     ($connector:ty) => {
+        const _: () = $crate::is_source::<$connector>();
+
         #[cfg(target_family = "wasm")]
         const _: () = {
             type Component = $crate::guest::SourceComponent<$connector>;
@@ -58,3 +59,7 @@ macro_rules! connector {
         };
     };
 }
+
+/// Lets a native build check, and count as used, what a component exports.
+#[doc(hidden)]
+pub const fn is_source<S: Source>() {}

@@ -1,6 +1,14 @@
 //! What a connector declares about itself; the host enforces all of it.
 
+mod auth;
+mod limit;
+
 use serde_json::{Value, json};
+
+pub use auth::{Auth, KeyPart, OAuthClient, OAuthCode, OAuthJwt, Place, TokenKeep};
+#[cfg(target_family = "wasm")]
+pub(crate) use limit::LimitRule;
+pub use limit::{Limit, Period, Scope};
 
 /// The whole declaration. Start with [`Manifest::new`] and add what is needed.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,7 +164,10 @@ impl Endpoint {
     /// An endpoint that serves descriptions of records.
     #[must_use]
     pub fn metadata(name: impl Into<String>, base_url: impl Into<String>) -> Self {
-        Self { role: Role::Metadata, ..Self::data(name, base_url) }
+        Self {
+            role: Role::Metadata,
+            ..Self::data(name, base_url)
+        }
     }
 
     /// Adds a prefix that paths may have.
@@ -171,112 +182,6 @@ impl Endpoint {
     pub fn with_cookies(mut self) -> Self {
         self.cookies = true;
         self
-    }
-}
-
-/// A field of the token answer that the host keeps: its name in templates and
-/// the JSON pointer it is found at.
-pub type TokenKeep = (String, String);
-
-/// OAuth 2.0 authorization code.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OAuthCode {
-    /// Where the user consents.
-    pub authorize_url: String,
-    /// Where codes and refresh tokens are exchanged.
-    pub token_url: String,
-    /// What to ask for.
-    pub scopes: Vec<String>,
-    /// Proof key for code exchange.
-    pub pkce: bool,
-    /// Client id and secret as HTTP basic instead of in the form.
-    pub basic_client_auth: bool,
-    /// What to keep of the token answer.
-    pub keep: Vec<TokenKeep>,
-}
-
-/// OAuth 2.0 client credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OAuthClient {
-    /// Where tokens are had.
-    pub token_url: String,
-    /// What to ask for.
-    pub scopes: Vec<String>,
-    /// Client id and secret as HTTP basic instead of in the form.
-    pub basic_client_auth: bool,
-    /// What to keep of the token answer.
-    pub keep: Vec<TokenKeep>,
-}
-
-/// OAuth 2.0 JWT bearer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OAuthJwt {
-    /// Where tokens are had.
-    pub token_url: String,
-    /// Whom the assertion is for.
-    pub audience: String,
-    /// What to ask for.
-    pub scopes: Vec<String>,
-    /// What to keep of the token answer.
-    pub keep: Vec<TokenKeep>,
-}
-
-/// Where a key is put.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// Into the header of this name.
-    Header(String),
-    /// Into the query parameter of this name.
-    Query(String),
-}
-
-/// One key of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyPart {
-    /// Name of the secret in the connection.
-    pub secret: String,
-    /// Where it is put.
-    pub place: Place,
-    /// What goes before it, for example "Bearer ".
-    pub prefix: String,
-}
-
-/// How the host authorises a request. No variant holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Auth {
-    /// OAuth 2.0 authorization code.
-    OAuthCode(OAuthCode),
-    /// OAuth 2.0 client credentials.
-    OAuthClient(OAuthClient),
-    /// OAuth 2.0 JWT bearer.
-    OAuthJwt(OAuthJwt),
-    /// Keys, each in its place.
-    Keys(Vec<KeyPart>),
-    /// A JWT that the host signs for every request.
-    SignedJwt {
-        /// Signature algorithm.
-        algorithm: String,
-        /// Claims as JSON; "{config.account}" and the like are filled in.
-        claims: String,
-        /// Seconds that it is good for.
-        lifetime_s: u32,
-    },
-    /// AWS signature version 4.
-    AwsSigV4 {
-        /// The service.
-        service: String,
-        /// The region.
-        region: String,
-    },
-    /// HTTP basic.
-    Basic,
-}
-
-impl Auth {
-    /// One key in one place.
-    #[must_use]
-    pub fn key(secret: impl Into<String>, place: Place, prefix: impl Into<String>) -> Self {
-        Self::Keys(vec![KeyPart { secret: secret.into(), place, prefix: prefix.into() }])
     }
 }
 
@@ -320,129 +225,18 @@ impl ResponseRule {
     /// Answers with a status code from `first` to `last`, both included.
     #[must_use]
     pub fn range(first: u16, last: u16, class: ResponseClass) -> Self {
-        Self { first, last, body: None, class }
+        Self {
+            first,
+            last,
+            body: None,
+            class,
+        }
     }
 
     /// Only those whose body holds this text at this pointer.
     #[must_use]
     pub fn holding(mut self, pointer: impl Into<String>, text: impl Into<String>) -> Self {
         self.body = Some((pointer.into(), text.into()));
-        self
-    }
-}
-
-/// Who shares a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// One connection.
-    Connection,
-    /// All connections to one account of the provider.
-    RemoteAccount,
-    /// All users of one application registration.
-    Application,
-}
-
-/// A calendar period, in the provider's zone (IANA name; none means UTC).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Period {
-    /// A day.
-    Day(Option<String>),
-    /// A month.
-    Month(Option<String>),
-}
-
-/// How units are counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LimitRule {
-    Paced(u32),
-    Rolling,
-    Fixed,
-    Calendar(Period),
-    Concurrent,
-}
-
-/// One limit of the provider. Several may name one bucket; a request must pass
-/// all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
-    pub(crate) buckets: Vec<String>,
-    pub(crate) scope: Scope,
-    pub(crate) rule: LimitRule,
-    pub(crate) capacity: u32,
-    pub(crate) per_ms: u64,
-    pub(crate) remaining_header: Option<String>,
-    pub(crate) reset_header: Option<String>,
-}
-
-impl Limit {
-    fn new(rule: LimitRule, capacity: u32, per_ms: u64) -> Self {
-        Self {
-            buckets: Vec::new(),
-            scope: Scope::Connection,
-            rule,
-            capacity,
-            per_ms,
-            remaining_header: None,
-            reset_header: None,
-        }
-    }
-
-    /// Never more than `capacity` in any window of `per_ms`.
-    #[must_use]
-    pub fn rolling(capacity: u32, per_ms: u64) -> Self {
-        Self::new(LimitRule::Rolling, capacity, per_ms)
-    }
-
-    /// One unit every `per_ms / capacity`, in bursts of up to `burst`.
-    #[must_use]
-    pub fn paced(capacity: u32, per_ms: u64, burst: u32) -> Self {
-        Self::new(LimitRule::Paced(burst), capacity, per_ms)
-    }
-
-    /// `capacity` in each slice of `per_ms`, aligned to the epoch.
-    #[must_use]
-    pub fn fixed(capacity: u32, per_ms: u64) -> Self {
-        Self::new(LimitRule::Fixed, capacity, per_ms)
-    }
-
-    /// `capacity` in each calendar period.
-    #[must_use]
-    pub fn calendar(capacity: u32, period: Period) -> Self {
-        Self::new(LimitRule::Calendar(period), capacity, 0)
-    }
-
-    /// At most `capacity` at once.
-    #[must_use]
-    pub fn concurrent(capacity: u32) -> Self {
-        Self::new(LimitRule::Concurrent, capacity, 0)
-    }
-
-    /// Adds a bucket that draws on this limit. Requests that name none draw on
-    /// "default".
-    #[must_use]
-    pub fn bucket(mut self, name: impl Into<String>) -> Self {
-        self.buckets.push(name.into());
-        self
-    }
-
-    /// Says who shares it; else each connection has its own.
-    #[must_use]
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
-    }
-
-    /// Response header that says how much is left.
-    #[must_use]
-    pub fn remaining_header(mut self, name: impl Into<String>) -> Self {
-        self.remaining_header = Some(name.into());
-        self
-    }
-
-    /// Response header that says when it is full again.
-    #[must_use]
-    pub fn reset_header(mut self, name: impl Into<String>) -> Self {
-        self.reset_header = Some(name.into());
         self
     }
 }

@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    Body, Directive, EmitFault, Extraction, Failure, Host, Outcome, Source, Summary,
-};
+use crate::{Body, Directive, EmitFault, Extraction, Failure, Host, Outcome, Source, Summary};
 
 /// How a walk through pages ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,3 +151,6 @@ impl<'a> Pages<'a> {
 fn stuck(text: &str) -> Failure {
     Failure::Protocol(format!("{text}; reading on would never end"))
 }
+
+#[cfg(test)]
+mod tests;

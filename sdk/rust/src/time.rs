@@ -22,7 +22,11 @@ fn civil(day_of_epoch: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, day_of_month)
 }
@@ -33,7 +37,13 @@ mod tests {
 
     #[test]
     fn times_agree_with_a_calendar_library() {
-        for at_ms in [0, 951_782_399_999, 951_782_400_000, 1_709_164_800_123, 4_102_444_800_000] {
+        for at_ms in [
+            0,
+            951_782_399_999,
+            951_782_400_000,
+            1_709_164_800_123,
+            4_102_444_800_000,
+        ] {
             let expected = jiff::Timestamp::from_millisecond(i64::try_from(at_ms).expect("small"))
                 .expect("in range");
             assert_eq!(rfc3339(at_ms), format!("{expected:.3}"));

@@ -46,9 +46,15 @@ impl From<&Request> for http::Request {
         Self {
             method: request.method.into(),
             target: match request.target {
-                Target::Endpoint { endpoint, path, query } => {
-                    http::Target::Endpoint(http::EndpointPath { endpoint, path, query })
-                }
+                Target::Endpoint {
+                    endpoint,
+                    path,
+                    query,
+                } => http::Target::Endpoint(http::EndpointPath {
+                    endpoint,
+                    path,
+                    query,
+                }),
                 Target::Absolute(url) => http::Target::Absolute(url),
             },
             headers: request
@@ -60,9 +66,13 @@ impl From<&Request> for http::Request {
                 Payload::None => http::Payload::None,
                 Payload::Json(text) => http::Payload::Json(text),
                 Payload::Form(fields) => http::Payload::Form(fields),
-                Payload::Raw { content_type, bytes } => {
-                    http::Payload::Raw(http::RawPayload { content_type, bytes })
-                }
+                Payload::Raw {
+                    content_type,
+                    bytes,
+                } => http::Payload::Raw(http::RawPayload {
+                    content_type,
+                    bytes,
+                }),
             },
             auth: request.auth,
             bucket: request.bucket,
@@ -81,18 +91,21 @@ impl From<&Extraction> for emit::Extraction {
             format: how.format.into(),
             records: how.records,
             key: how.key,
-            cursor: how
-                .cursor
-                .map(|(pointer, order)| emit::CursorField { pointer, order: order.into() }),
+            cursor: how.cursor.map(|(pointer, order)| emit::CursorField {
+                pointer,
+                order: order.into(),
+            }),
             project: how.project,
             kind: how.kind.into(),
             deleted: how.deleted,
             created: how.created,
             present: how.present,
             floor: how.floor,
-            pairs: how
-                .pairs
-                .map(|pairs| emit::Pairs { at: pairs.at, name: pairs.name, value: pairs.value }),
+            pairs: how.pairs.map(|pairs| emit::Pairs {
+                at: pairs.at,
+                name: pairs.name,
+                value: pairs.value,
+            }),
         }
     }
 }
@@ -179,13 +192,19 @@ impl From<Failure> for types::Failure {
 
 impl From<source::Window> for Window {
     fn from(window: source::Window) -> Self {
-        Self { since: window.since, until: window.until }
+        Self {
+            since: window.since,
+            until: window.until,
+        }
     }
 }
 
 impl From<Window> for source::Window {
     fn from(window: Window) -> Self {
-        Self { since: window.since, until: window.until }
+        Self {
+            since: window.since,
+            until: window.until,
+        }
     }
 }
 
@@ -220,7 +239,10 @@ impl From<Manifest> for manifest::Spec {
             auth: manifest
                 .auth
                 .into_iter()
-                .map(|(name, auth)| manifest::AuthMethod { name, kind: auth.into() })
+                .map(|(name, auth)| manifest::AuthMethod {
+                    name,
+                    kind: auth.into(),
+                })
                 .collect(),
             limits: all(manifest.limits),
             secrets: manifest.secrets,
@@ -281,9 +303,15 @@ impl From<Auth> for manifest::AuthKind {
                 keep: jwt.keep,
             }),
             Auth::Keys(parts) => Self::StaticKeys(all(parts)),
-            Auth::SignedJwt { algorithm, claims, lifetime_s } => {
-                Self::SignedJwt(manifest::SignedJwt { algorithm, claims, lifetime_s })
-            }
+            Auth::SignedJwt {
+                algorithm,
+                claims,
+                lifetime_s,
+            } => Self::SignedJwt(manifest::SignedJwt {
+                algorithm,
+                claims,
+                lifetime_s,
+            }),
             Auth::AwsSigV4 { service, region } => {
                 Self::AwsSigv4(manifest::AwsSigv4 { service, region })
             }
@@ -294,7 +322,11 @@ impl From<Auth> for manifest::AuthKind {
 
 impl From<ResponseRule> for manifest::ResponseRule {
     fn from(rule: ResponseRule) -> Self {
-        Self { status: (rule.first, rule.last), body: rule.body, class: rule.class.into() }
+        Self {
+            status: (rule.first, rule.last),
+            body: rule.body,
+            class: rule.class.into(),
+        }
     }
 }
 

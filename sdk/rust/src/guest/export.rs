@@ -7,7 +7,9 @@ use super::bindings::tidegate::connector::types;
 use super::platform::Platform;
 use crate::{Failure, Host, Outcome, Partition, PartitionEnd, Plan, Read, Source, json};
 
-const HOST: Host = Host { inner: Platform };
+/// The host of every call. A connector is handed it; only a test of the host
+/// itself may take it where none is handed.
+pub const HOST: Host = Host { inner: Platform };
 
 /// A component whose only interface beside the manifest is `source`.
 pub struct SourceComponent<S>(PhantomData<S>);
@@ -35,7 +37,11 @@ impl<S: Source> source::Guest for SourceComponent<S> {
             mode: request.mode.into(),
             window: request.window.map(Into::into),
             partitions_max: request.max_partitions,
-            previous: request.previous.into_iter().map(ended).collect::<Result<_, _>>()?,
+            previous: request
+                .previous
+                .into_iter()
+                .map(ended)
+                .collect::<Result<_, _>>()?,
         };
         Ok(cut(S::plan(&HOST, plan)?)?)
     }

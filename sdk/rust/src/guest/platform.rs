@@ -22,8 +22,14 @@ fn fetched(answer: Result<http::Response, http::Fault>) -> Fetched {
     let answer = answer?;
     Ok(Response {
         status: answer.status,
-        headers: answer.headers.into_iter().map(|header| (header.name, header.value)).collect(),
-        body: crate::Body { inner: Body(answer.body) },
+        headers: answer
+            .headers
+            .into_iter()
+            .map(|header| (header.name, header.value))
+            .collect(),
+        body: crate::Body {
+            inner: Body(answer.body),
+        },
     })
 }
 
@@ -34,7 +40,10 @@ impl Platform {
 
     pub(crate) fn fetch_many(&self, requests: &[Request], in_flight_max: u32) -> Vec<Fetched> {
         let requests: Vec<http::Request> = requests.iter().map(Into::into).collect();
-        http::fetch_many(&requests, in_flight_max).into_iter().map(fetched).collect()
+        http::fetch_many(&requests, in_flight_max)
+            .into_iter()
+            .map(fetched)
+            .collect()
     }
 
     pub(crate) fn pipeline(&self, in_flight_max: u32) -> Pipeline {
@@ -127,7 +136,12 @@ impl Platform {
         message: &[u8],
         encoding: Encoding,
     ) -> Result<String, VaultFault> {
-        Ok(vault::sign(secret, digest.into(), message, encoding.into())?)
+        Ok(vault::sign(
+            secret,
+            digest.into(),
+            message,
+            encoding.into(),
+        )?)
     }
 
     pub(crate) fn verify(
@@ -138,12 +152,21 @@ impl Platform {
         encoding: Encoding,
         signature: &str,
     ) -> Result<bool, VaultFault> {
-        Ok(vault::verify(secret, digest.into(), message, encoding.into(), signature)?)
+        Ok(vault::verify(
+            secret,
+            digest.into(),
+            message,
+            encoding.into(),
+            signature,
+        )?)
     }
 }
 
 fn labels(fields: &[(&str, &str)]) -> Vec<(String, String)> {
-    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 impl Body {
@@ -168,7 +191,10 @@ impl Body {
     }
 
     pub(crate) fn get_many(&self, pointers: &[&str]) -> Result<Vec<Option<String>>, HttpFault> {
-        let pointers: Vec<String> = pointers.iter().map(|pointer| (*pointer).to_owned()).collect();
+        let pointers: Vec<String> = pointers
+            .iter()
+            .map(|pointer| (*pointer).to_owned())
+            .collect();
         Ok(self.0.get_many(&pointers)?)
     }
 
@@ -183,7 +209,9 @@ impl Pipeline {
     }
 
     pub(crate) fn next(&self) -> Option<(u32, Fetched)> {
-        self.0.next().map(|(ticket, answer)| (ticket, fetched(answer)))
+        self.0
+            .next()
+            .map(|(ticket, answer)| (ticket, fetched(answer)))
     }
 
     pub(crate) fn pending(&self) -> u32 {

@@ -1,0 +1,191 @@
+//! Walks over a list of numbered records, served in the three usual ways.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{cell::RefCell, rc::Rc};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Connector, Directive, Extraction, Failure, Host, Manifest, Outcome, Pages, Partition, Plan,
+    Read, Request, Source, Stream, Target,
+    testing::{Answer, Job, MemoryHost},
+};
+
+/// Which way the list is walked is the slice.
+struct Numbers;
+
+#[derive(Deserialize)]
+struct Config {}
+
+impl Connector for Numbers {
+    type Config = Config;
+
+    fn manifest() -> Manifest {
+        Manifest::new("numbers", "Numbers", "1")
+    }
+}
+
+impl Source for Numbers {
+    type Cursor = Value;
+    type Slice = String;
+
+    fn check(_: &Host, _: &Config) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn discover(_: &Host, _: &Config) -> Result<Vec<Stream>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn plan(_: &Host, _: Plan<Self>) -> Result<Vec<Partition<String>>, Failure> {
+        Ok(Vec::new())
+    }
+
+    fn read(host: &Host, read: Read<Self>) -> Result<Outcome<Self>, Failure> {
+        let pages = Pages::new(host, &read.stream, Extraction::json("/items").key("/id"));
+        let ask = |way: &str, after: &str| {
+            host.fetch(&Request::get("api", "/").query(way, after))?
+                .success()
+        };
+        let text = read
+            .cursor
+            .as_ref()
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let ended = match read.partition.slice.as_str() {
+            "token" => pages.by_token(
+                "/next",
+                text,
+                |token| ask("token", token.unwrap_or("0")),
+                |token| json!(token),
+            ),
+            "offset" => pages.by_offset(
+                read.cursor
+                    .as_ref()
+                    .and_then(Value::as_u64)
+                    .unwrap_or_default(),
+                |offset| ask("offset", &offset.to_string()),
+                |offset| json!(offset),
+            ),
+            _ => pages.by_key(
+                Some("/total"),
+                text,
+                |key| ask("key", key.unwrap_or("-1")),
+                |key| json!(key),
+            ),
+        };
+        Ok(ended?.or_done(json!("end")))
+    }
+}
+
+/// Serves records 0 to `count - 1`, three a page.
+fn serve(count: i64) -> impl FnMut(&Request) -> Answer {
+    move |request| {
+        let Target::Endpoint { query, .. } = &request.target else {
+            unreachable!()
+        };
+        let (way, after) = &query[0];
+        let after: i64 = after.parse().unwrap();
+        let first = if way == "key" { after + 1 } else { after };
+        let end = (first + 3).min(count);
+        let items: Vec<Value> = (first..end).map(|id| json!({"id": id})).collect();
+        let next = (end < count).then(|| end.to_string());
+        Answer::json(&json!({"items": items, "next": next, "total": count - first}))
+    }
+}
+
+fn keys(memory: &MemoryHost) -> Vec<i64> {
+    memory
+        .emitted()
+        .iter()
+        .map(|record| record.key.parse().unwrap())
+        .collect()
+}
+
+const WAYS: [&str; 3] = ["token", "offset", "key"];
+
+#[test]
+fn every_way_reads_every_record_once_and_saves_between_pages() {
+    for way in WAYS {
+        let memory = MemoryHost::new(serve(7));
+        let outcome = memory
+            .run::<Numbers>(&Job::new("n"), &way.to_owned())
+            .unwrap();
+        assert!(
+            matches!(outcome, Outcome::Done(end) if end == "end"),
+            "{way}"
+        );
+        assert_eq!(keys(&memory), (0..7).collect::<Vec<_>>(), "{way}");
+        assert!(memory.saves().len() >= 2, "{way}");
+    }
+}
+
+#[test]
+fn a_directive_ends_the_call_after_its_save_and_the_next_call_goes_on_there() {
+    for way in WAYS {
+        for directive in [Directive::YieldSoon, Directive::Stop] {
+            let memory = MemoryHost::new(serve(7)).directing([directive]);
+            let job = Job::new("n");
+            let outcome = memory.call::<Numbers>(&job, &way.to_owned()).unwrap();
+            assert!(matches!(outcome, Outcome::More), "{way}");
+            assert_eq!(keys(&memory), [0, 1, 2], "{way}");
+            let rest = Job {
+                state: memory.saves().pop(),
+                ..job
+            };
+            memory.run::<Numbers>(&rest, &way.to_owned()).unwrap();
+            assert_eq!(keys(&memory), (0..7).collect::<Vec<_>>(), "{way}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_keeps_what_was_saved_and_loses_the_rest() {
+    let calls = Rc::new(RefCell::new(0));
+    let counter = Rc::clone(&calls);
+    let mut remote = serve(7);
+    let memory = MemoryHost::new(move |request| {
+        *counter.borrow_mut() += 1;
+        if *counter.borrow() == 2 {
+            Answer::status(503)
+        } else {
+            remote(request)
+        }
+    });
+    let job = Job::new("n");
+    let failure = memory.call::<Numbers>(&job, &"key".to_owned()).unwrap_err();
+    assert!(matches!(failure, Failure::Transient(_)));
+    assert_eq!(keys(&memory), [0, 1, 2]);
+    let rest = Job {
+        state: memory.saves().pop(),
+        ..job
+    };
+    memory.run::<Numbers>(&rest, &"key".to_owned()).unwrap();
+    assert_eq!(keys(&memory), (0..7).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_page_that_leads_back_to_itself_is_a_protocol_failure() {
+    for way in ["token", "key"] {
+        let same = json!({"items": [{"id": 1}], "next": "1", "total": 9});
+        let memory = MemoryHost::new(move |_| Answer::json(&same));
+        let failure = memory
+            .run::<Numbers>(&Job::new("n"), &way.to_owned())
+            .unwrap_err();
+        assert!(matches!(failure, Failure::Protocol(_)), "{way}: {failure}");
+        assert_eq!(memory.requests().len(), 2, "{way}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_done_at_once() {
+    for way in WAYS {
+        let memory = MemoryHost::new(serve(0));
+        let outcome = memory
+            .run::<Numbers>(&Job::new("n"), &way.to_owned())
+            .unwrap();
+        assert!(matches!(outcome, Outcome::Done(_)), "{way}");
+        assert!(memory.saves().is_empty(), "{way}");
+    }
+}

@@ -1,0 +1,33 @@
+//! How cursor values compare.
+
+use std::cmp::Ordering;
+
+use crate::CursorOrder;
+
+/// Compares two cursor values. Values that are not of the order's type compare
+/// as text.
+pub(super) fn compare(left: &str, right: &str, order: CursorOrder) -> Ordering {
+    let typed = match order {
+        CursorOrder::Text => None,
+        CursorOrder::Number => number(left, right),
+        CursorOrder::Timestamp => moment(left).zip(moment(right)).map(|(l, r)| l.cmp(&r)),
+    };
+    typed.unwrap_or_else(|| left.cmp(right))
+}
+
+fn number(left: &str, right: &str) -> Option<Ordering> {
+    if let (Ok(left), Ok(right)) = (left.parse::<i128>(), right.parse::<i128>()) {
+        return Some(left.cmp(&right));
+    }
+    left.parse::<f64>()
+        .ok()?
+        .partial_cmp(&right.parse::<f64>().ok()?)
+}
+
+/// RFC 3339, or milliseconds since the epoch.
+fn moment(text: &str) -> Option<jiff::Timestamp> {
+    match text.parse::<i64>() {
+        Ok(ms) => jiff::Timestamp::from_millisecond(ms).ok(),
+        Err(_) => text.parse().ok(),
+    }
+}
