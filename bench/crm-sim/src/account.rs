@@ -1,0 +1,200 @@
+//! The simulated account: all its state in one place, shared by the API, the
+//! control API and the library's callers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::counters::{Counters, Meter};
+use crate::faults::Faults;
+use crate::generate::mix;
+use crate::kind::Kind;
+use crate::limits::Limits;
+use crate::oauth::OAuth;
+use crate::records::{Records, Write};
+use crate::render::Projection;
+use crate::search::{Index, Quirks};
+
+/// Distinct property lists remembered per object type.
+const PROJECTIONS_MAX: usize = 256;
+
+/// One object type: its records and how they are found and shown.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) kind: Kind,
+    pub(crate) records: Records,
+    pub(crate) index: Index,
+    projections: RwLock<HashMap<String, Arc<Projection>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) config: Config,
+    /// Start of the simulator's own address, `http://127.0.0.1:port`.
+    pub(crate) base_url: String,
+    pub(crate) clock: Clock,
+    pub(crate) collections: [Collection; 3],
+    pub(crate) oauth: OAuth,
+    pub(crate) limits: Limits,
+    pub(crate) faults: Faults,
+    pub(crate) meter: Meter,
+    quirks: RwLock<Quirks>,
+}
+
+impl Account {
+    pub(crate) fn new(config: Config, base_url: String) -> Account {
+        Account {
+            base_url,
+            clock: Clock::default(),
+            collections: Kind::ALL.map(|kind| Collection {
+                kind,
+                records: Records::new(kind, &config),
+                index: Index::default(),
+                projections: RwLock::default(),
+            }),
+            oauth: OAuth::new(&config),
+            limits: Limits::new(&config),
+            faults: Faults::default(),
+            meter: Meter::default(),
+            quirks: RwLock::default(),
+            config,
+        }
+    }
+
+    pub(crate) fn collection(&self, kind: Kind) -> &Collection {
+        match kind {
+            Kind::Contacts => &self.collections[0],
+            Kind::Companies => &self.collections[1],
+            Kind::Deals => &self.collections[2],
+        }
+    }
+
+    pub(crate) fn quirks(&self) -> Quirks {
+        *self.quirks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
+        change(&mut self.quirks.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let (ten_second_max, search_second_max, during_retry_after) = self.limits.observed();
+        Counters {
+            ten_second_max,
+            search_second_max,
+            during_retry_after,
+            ..self.meter.snapshot()
+        }
+    }
+
+    pub(crate) fn reset_counters(&self) {
+        self.meter.reset();
+        self.limits.reset_observed();
+    }
+
+    /// A fresh correlation id, unique and the same in every run.
+    pub(crate) fn correlation_id(&self) -> String {
+        let serial = self.meter.serial();
+        let (high, low) = (mix(serial), mix(!serial));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            low >> 52,
+            low & 0xffff_ffff_ffff
+        )
+    }
+}
+
+impl Collection {
+    /// The projection for a comma-separated property list; `None` takes the
+    /// type's default properties.
+    pub(crate) fn projection(&self, names: Option<&str>) -> Arc<Projection> {
+        // No property name holds a NUL, so the default list has its own key.
+        let key = names.unwrap_or("\0");
+        let known = self
+            .projections
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .map(Arc::clone);
+        if let Some(projection) = known {
+            return projection;
+        }
+        let split = names.map(|names| names.split(','));
+        let projection = Arc::new(Projection::new(&self.records.schema, split));
+        let mut projections = self
+            .projections
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if projections.len() >= PROJECTIONS_MAX {
+            projections.clear();
+        }
+        projections.insert(key.to_owned(), Arc::clone(&projection));
+        projection
+    }
+}
+
+/// Changes that the library and the control API offer alike.
+impl Account {
+    /// Distinct live records, others each time.
+    pub(crate) fn pick(&self, kind: Kind, count: usize) -> Vec<u64> {
+        let turn = self.meter.serial();
+        self.collection(kind).records.pick(count, turn)
+    }
+
+    /// Changes one property of each record, at times spread over an interval.
+    pub(crate) fn edit_spread(
+        &self,
+        kind: Kind,
+        ids: &[u64],
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Vec<(u64, i64)> {
+        let records = &self.collection(kind).records;
+        let column = records.schema.edited;
+        let steps = i64::try_from(ids.len()).unwrap_or(i64::MAX).max(1);
+        let applied_ms = self.clock.now_ms();
+        (0..)
+            .zip(ids)
+            .filter_map(|(step, id)| {
+                let modified_ms = from_ms + (until_ms - from_ms) * step / steps;
+                let value = format!("Edited \"{}\" \u{2192} {modified_ms}", self.meter.serial());
+                let write = Write {
+                    modified_ms,
+                    applied_ms,
+                    changes: vec![(column, Some(value.into()))],
+                };
+                Some((*id, records.edit(*id, write)?))
+            })
+            .collect()
+    }
+
+    /// Creates records filled like generated ones.
+    pub(crate) fn create(&self, kind: Kind, count: usize, at_ms: i64) -> Vec<u64> {
+        let records = &self.collection(kind).records;
+        let applied_ms = self.clock.now_ms();
+        (0..count)
+            .map(|_| {
+                let write = Write {
+                    modified_ms: at_ms,
+                    applied_ms,
+                    changes: Vec::new(),
+                };
+                records.create(write, false)
+            })
+            .collect()
+    }
+
+    /// Archives records and returns those that were live.
+    pub(crate) fn archive(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
+        let records = &self.collection(kind).records;
+        let applied_ms = self.clock.now_ms();
+        let live = ids
+            .iter()
+            .filter(|id| records.archive(**id, at_ms, applied_ms));
+        live.copied().collect()
+    }
+}

@@ -1,0 +1,381 @@
+//! Writing records, one by one and in batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::objects::resolve;
+use super::reply::Reply;
+use crate::account::{Account, Collection};
+use crate::clock::iso;
+use crate::generate::mix;
+use crate::kind::Kind;
+use crate::overlay::Changes;
+use crate::problem::Problem;
+use crate::records::Write;
+use crate::render::{Projection, RECORD_BYTES, record};
+
+/// Inputs of one batch at most.
+const INPUTS_MAX: usize = 100;
+
+type Properties = BTreeMap<String, Option<String>>;
+
+#[derive(Debug, Deserialize)]
+struct One {
+    #[serde(default)]
+    properties: Properties,
+}
+
+#[derive(Debug, Deserialize)]
+struct Many<T> {
+    #[serde(default = "Vec::new")]
+    inputs: Vec<T>,
+    #[serde(default)]
+    properties: Vec<String>,
+    #[serde(default, rename = "idProperty")]
+    id_property: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Input {
+    id: String,
+    #[serde(default, rename = "idProperty")]
+    id_property: Option<String>,
+    #[serde(default)]
+    properties: Properties,
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::invalid_json(&error))
+}
+
+/// `POST /crm/v3/objects/{type}`.
+pub(super) fn create(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let one: One = read(body)?;
+    Ok(Reply::json(
+        201,
+        create_one(account, collection, one.properties)?,
+    ))
+}
+
+/// `PATCH /crm/v3/objects/{type}/{id}`.
+pub(super) fn update(
+    account: &Account,
+    collection: &Collection,
+    name: &str,
+    id_property: Option<&str>,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let one: One = read(body)?;
+    let id = resolve(collection, name, id_property)?;
+    match update_one(account, collection, id, one.properties)? {
+        Some(body) => Ok(Reply::json(200, body)),
+        None => Err(Problem::not_found()),
+    }
+}
+
+/// `DELETE /crm/v3/objects/{type}/{id}`: 204, archived already or not.
+pub(super) fn archive(
+    account: &Account,
+    collection: &Collection,
+    name: &str,
+) -> Result<Reply, Problem> {
+    let id = resolve(collection, name, None)?;
+    let now_ms = account.clock.now_ms();
+    collection.records.archive(id, now_ms, now_ms);
+    Ok(Reply::empty(204))
+}
+
+/// `POST .../batch/create`.
+pub(super) fn batch_create(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<One> = read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    for input in &many.inputs {
+        changes(account, collection, &input.properties)?;
+        refuse_duplicate(collection, &input.properties)?;
+    }
+    let mut results = Vec::with_capacity(many.inputs.len());
+    for input in many.inputs {
+        results.push(create_one(account, collection, input.properties)?);
+    }
+    Ok(batch_reply(
+        account,
+        201,
+        results,
+        &BTreeSet::new(),
+        collection.kind,
+        started_ms,
+    ))
+}
+
+/// `POST .../batch/update`.
+pub(super) fn batch_update(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    for input in &many.inputs {
+        changes(account, collection, &input.properties)?;
+    }
+    let mut results = Vec::with_capacity(many.inputs.len());
+    let mut missing = BTreeSet::new();
+    for input in many.inputs {
+        let id_property = input.id_property.or_else(|| many.id_property.clone());
+        let updated = match resolve(collection, &input.id, id_property.as_deref()) {
+            Ok(id) => update_one(account, collection, id, input.properties)?,
+            Err(_) => None,
+        };
+        match updated {
+            Some(body) => results.push(body),
+            None => {
+                missing.insert(input.id);
+            }
+        }
+    }
+    Ok(batch_reply(
+        account,
+        200,
+        results,
+        &missing,
+        collection.kind,
+        started_ms,
+    ))
+}
+
+/// `POST .../batch/read`.
+pub(super) fn batch_read(
+    account: &Account,
+    collection: &Collection,
+    archived: bool,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    let names = (!many.properties.is_empty()).then(|| many.properties.join(","));
+    let projection = collection.projection(names.as_deref());
+    let mut results = Vec::with_capacity(many.inputs.len());
+    let mut missing = BTreeSet::new();
+    for input in many.inputs {
+        let id = resolve(collection, &input.id, many.id_property.as_deref()).ok();
+        let found = id.and_then(|id| {
+            collection.records.with_view(id, |view| {
+                let mut out = Vec::with_capacity(RECORD_BYTES);
+                record(&view, &projection, &mut out);
+                (view.archived_ms.is_some() == archived).then_some(out)
+            })
+        });
+        match found.flatten() {
+            Some(body) => results.push(body),
+            None => {
+                missing.insert(input.id);
+            }
+        }
+    }
+    Ok(batch_reply(
+        account,
+        200,
+        results,
+        &missing,
+        collection.kind,
+        started_ms,
+    ))
+}
+
+/// `POST .../batch/archive`: 204 always, silent about unknown ids.
+pub(super) fn batch_archive(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = read(body)?;
+    check_size(many.inputs.len())?;
+    let now_ms = account.clock.now_ms();
+    for id in many.inputs.iter().filter_map(|input| input.id.parse().ok()) {
+        collection.records.archive(id, now_ms, now_ms);
+    }
+    Ok(Reply::empty(204))
+}
+
+fn check_size(inputs: usize) -> Result<(), Problem> {
+    if inputs <= INPUTS_MAX {
+        return Ok(());
+    }
+    Err(Problem::validation(format!(
+        "The maximum number of inputs supported in a batch request is {INPUTS_MAX}, but was {inputs}"
+    )))
+}
+
+/// Creates a record and returns what was written, with the system properties.
+fn create_one(
+    account: &Account,
+    collection: &Collection,
+    mut properties: Properties,
+) -> Result<Vec<u8>, Problem> {
+    refuse_duplicate(collection, &properties)?;
+    let domain = properties.get("domain").cloned().flatten();
+    if let (Kind::Companies, Some(domain)) = (collection.kind, domain) {
+        properties
+            .entry("website".to_owned())
+            .or_insert(Some(domain));
+    }
+    let changes = changes(account, collection, &properties)?;
+    let columns = changes.iter().map(|(column, _)| *column).collect();
+    let now_ms = account.clock.now_ms();
+    let write = Write {
+        modified_ms: now_ms,
+        applied_ms: now_ms,
+        changes,
+    };
+    let id = collection.records.create(write, true);
+    written(collection, id, columns).ok_or_else(Problem::not_found)
+}
+
+fn update_one(
+    account: &Account,
+    collection: &Collection,
+    id: u64,
+    properties: Properties,
+) -> Result<Option<Vec<u8>>, Problem> {
+    let changes = changes(account, collection, &properties)?;
+    let columns = changes.iter().map(|(column, _)| *column).collect();
+    let now_ms = account.clock.now_ms();
+    let write = Write {
+        modified_ms: now_ms,
+        applied_ms: now_ms,
+        changes,
+    };
+    Ok(collection
+        .records
+        .edit(id, write)
+        .and_then(|_| written(collection, id, columns)))
+}
+
+fn written(collection: &Collection, id: u64, mut columns: Vec<u16>) -> Option<Vec<u8>> {
+    let schema = &collection.records.schema;
+    columns.extend([schema.object_id, schema.created, schema.modified]);
+    let projection = Projection::of(schema, columns);
+    collection.records.with_view(id, |view| {
+        let mut out = Vec::with_capacity(RECORD_BYTES);
+        record(&view, &projection, &mut out);
+        out
+    })
+}
+
+/// Contacts are unique by address.
+fn refuse_duplicate(collection: &Collection, properties: &Properties) -> Result<(), Problem> {
+    let schema = &collection.records.schema;
+    let email = properties.get("email").and_then(Option::as_deref);
+    let (Kind::Contacts, Some(email), Some(column)) =
+        (collection.kind, email, schema.column("email"))
+    else {
+        return Ok(());
+    };
+    match collection.records.find(column, email) {
+        Some(id) => Err(Problem::conflict(format!(
+            "Contact already exists. Existing ID: {id}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Written values by column, or the validation error that lists every bad one.
+fn changes(
+    account: &Account,
+    collection: &Collection,
+    properties: &Properties,
+) -> Result<Changes, Problem> {
+    let schema = &collection.records.schema;
+    let mut changes = Changes::new();
+    let mut invalid: Vec<Value> = Vec::new();
+    for (name, value) in properties {
+        let text = value.as_deref().unwrap_or("");
+        let refused = match schema.column(name) {
+            None => Some((
+                "PROPERTY_DOESNT_EXIST",
+                format!("Property \"{name}\" does not exist"),
+            )),
+            Some(column) if schema.property(column).read_only => Some((
+                "READ_ONLY_VALUE",
+                format!("\"{name}\" is a read only property"),
+            )),
+            Some(column) if !schema.property(column).accepts(text) => Some((
+                "INVALID_OPTION",
+                format!("{text} was not a valid value for {name}"),
+            )),
+            Some(column) => {
+                changes.push((column, value.as_deref().map(Box::from)));
+                None
+            }
+        };
+        if let Some((error, message)) = refused {
+            invalid.push(json!({
+                "isValid": false,
+                "message": message,
+                "error": error,
+                "name": name,
+                "localizedErrorMessage": message,
+                "portalId": account.config.portal_id,
+            }));
+        }
+    }
+    if invalid.is_empty() {
+        return Ok(changes);
+    }
+    let list = Value::Array(invalid);
+    Err(Problem::validation(format!(
+        "Property values were not valid: {list}"
+    )))
+}
+
+/// The answer to a batch; results come in no order of the inputs.
+fn batch_reply(
+    account: &Account,
+    status: u16,
+    mut results: Vec<Vec<u8>>,
+    missing: &BTreeSet<String>,
+    kind: Kind,
+    started_ms: i64,
+) -> Reply {
+    let turn = mix(account.meter.serial());
+    if results.len() > 1 {
+        let by = usize::try_from(turn % (results.len() as u64 - 1)).unwrap_or(0) + 1;
+        results.rotate_left(by);
+    }
+    let mut out = b"{\"status\":\"COMPLETE\",\"results\":[".to_vec();
+    out.extend(results.join(&b','));
+    let completed = iso(account.clock.now_ms());
+    let started = iso(started_ms);
+    out.extend_from_slice(
+        format!("],\"startedAt\":\"{started}\",\"completedAt\":\"{completed}\"").as_bytes(),
+    );
+    if missing.is_empty() {
+        out.push(b'}');
+        return Reply::json(status, out);
+    }
+    let errors = json!([{
+        "status": "error",
+        "category": "OBJECT_NOT_FOUND",
+        "message": format!("Could not get some {} objects, they may be deleted or not exist. Check that ids are valid.", kind.upper()),
+        "context": {"ids": missing},
+        "links": {},
+        "errors": [],
+    }]);
+    out.extend_from_slice(
+        format!(",\"numErrors\":{},\"errors\":{errors}}}", missing.len()).as_bytes(),
+    );
+    Reply::json(207, out)
+}
