@@ -140,8 +140,13 @@ impl Source for Copying {
             let mut request = Request::get("api", "/crm/v3/objects/contacts")
                 .query("limit", 100)
                 .auth(read.config.auth.name());
-            if !read.fields.is_empty() {
-                request = request.query("properties", read.fields.join(","));
+            let chosen = read
+                .fields
+                .iter()
+                .filter_map(|field| field.strip_prefix("/properties/"));
+            let chosen: Vec<&str> = chosen.collect();
+            if !chosen.is_empty() {
+                request = request.query("properties", chosen.join(","));
             }
             if let Some(token) = &after {
                 request = request.query("after", token);
@@ -170,4 +175,36 @@ fn lines(records: &[Value]) -> Result<Vec<u8>, Failure> {
         lines.push(b'\n');
     }
     Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use tidegate_sdk::testing::{Answer, Job, MemoryHost};
+
+    use super::*;
+
+    fn pages() -> MemoryHost {
+        MemoryHost::scripted([
+            Answer::json(&json!({"results": [{"id": "1"}], "paging": {"next": {"after": "b"}}})),
+            Answer::json(&json!({"results": [{"id": "2"}]})),
+        ])
+    }
+
+    #[test]
+    fn records_are_written_out_as_they_were_read() {
+        let memory = pages();
+        let outcome = memory.run::<Copying>(&Job::new("contacts"), &()).unwrap();
+        assert!(matches!(outcome, Outcome::Done(Cursor { after: None })));
+        let records: Vec<Value> = memory.emitted().into_iter().map(|it| it.record).collect();
+        assert_eq!(records, [json!({"id": "1"}), json!({"id": "2"})]);
+        assert_eq!(memory.saves(), [json!({"after": "b"})]);
+    }
+
+    #[test]
+    fn it_cannot_run_blind() {
+        let memory = pages().blind(&Copying::manifest());
+        assert!(memory.run::<Copying>(&Job::new("contacts"), &()).is_err());
+    }
 }

@@ -56,7 +56,8 @@ pub struct Pairs {
 pub struct Extraction {
     /// How the body is cut.
     pub format: Format,
-    /// The array of records; "" when the root is one. An object there is one record.
+    /// The array of records; "" when the root is one. An object there is one
+    /// record, null is none.
     pub records: String,
     /// Primary key inside a record, joined with U+001F when several.
     pub key: Vec<String>,
@@ -71,7 +72,7 @@ pub struct Extraction {
     /// Creation time inside a record; at or after the read's lower bound it
     /// makes the change a `Create`, before it an `Update`.
     pub created: Option<String>,
-    /// Must be present for an element to be a record.
+    /// Must be there, and not null, for an element to be a record.
     pub present: Option<String>,
     /// Records whose cursor is below this are skipped.
     pub floor: Option<String>,
@@ -160,23 +161,23 @@ impl Extraction {
 /// Enough for paging and cursor logic without seeing a single record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// Records accepted, deletes among them.
+    /// Records taken, deletes among them.
     pub records: u32,
     /// Their size in bytes.
     pub bytes: u64,
     /// Those of the records that are deletes.
     pub deletes: u32,
-    /// Refused by the stream's schema and put aside by the host.
+    /// Refused and put aside by the host: no key, too long, against the schema.
     pub rejected: u32,
     /// Below the floor, or without what `present` asks for.
     pub skipped: u32,
-    /// Least cursor.
+    /// Least cursor of what was not skipped.
     pub min_cursor: Option<String>,
-    /// Greatest cursor.
+    /// Greatest cursor of what was not skipped.
     pub max_cursor: Option<String>,
-    /// Key of the first element.
+    /// Key of the first record taken.
     pub first_key: Option<String>,
-    /// Key of the last element.
+    /// Key of the last record taken.
     pub last_key: Option<String>,
 }
 

@@ -26,31 +26,30 @@ pub(super) fn records(
             None => element,
         };
         if let Some(present) = &how.present
-            && find(&record, present)?.is_none()
+            && find(&record, present)?.is_none_or(Value::is_null)
         {
             summary.skipped += 1;
             continue;
         }
-        let key = key_of(&record, &how.key)?;
         let cursor = match &how.cursor {
             Some((pointer, _)) => find(&record, pointer)?.and_then(text),
             None => None,
         };
-        if key.is_some() {
-            summary.first_key = summary.first_key.or_else(|| key.clone());
-            summary.last_key = key.clone().or(summary.last_key);
-        }
         if below_floor(cursor.as_deref(), how) {
             summary.skipped += 1;
             continue;
         }
-        let Some(key) = key else {
+        if let (Some(cursor), Some((_, order))) = (&cursor, &how.cursor) {
+            extend(&mut summary, cursor, *order);
+        }
+        let Some(key) = key_of(&record, &how.key)? else {
             summary.rejected += 1;
             continue;
         };
         let change = change_of(&record, how, since)?;
-        if let (Some(cursor), Some((_, order))) = (&cursor, &how.cursor) {
-            extend(&mut summary, cursor, *order);
+        if !how.key.is_empty() {
+            summary.first_key.get_or_insert_with(|| key.clone());
+            summary.last_key = Some(key.clone());
         }
         summary.records += 1;
         summary.deletes += u32::from(change == Change::Delete);
@@ -74,6 +73,7 @@ fn elements(body: &[u8], how: &Extraction) -> Result<Vec<Value>, EmitFault> {
             match find(&document, &how.records)? {
                 Some(Value::Array(elements)) => Ok(elements.clone()),
                 Some(record @ Value::Object(_)) => Ok(vec![record.clone()]),
+                Some(Value::Null) => Ok(Vec::new()),
                 _ => Err(EmitFault::Malformed(format!(
                     "no records at {:?}",
                     how.records
@@ -116,8 +116,8 @@ fn key_of(record: &Value, pointers: &[String]) -> Result<Option<String>, EmitFau
     let mut parts = Vec::new();
     for pointer in pointers {
         match find(record, pointer)?.and_then(text) {
-            Some(part) => parts.push(part),
-            None => return Ok(None),
+            Some(part) if pointers.len() > 1 || !part.is_empty() => parts.push(part),
+            _ => return Ok(None),
         }
     }
     Ok(Some(parts.join(KEY_SEPARATOR)))
@@ -134,7 +134,9 @@ fn below_floor(cursor: Option<&str>, how: &Extraction) -> bool {
 
 fn change_of(record: &Value, how: &Extraction, since: Option<u64>) -> Result<Change, EmitFault> {
     if let Some(pointer) = &how.deleted
-        && find(record, pointer)?.and_then(text).as_deref() == Some("true")
+        && find(record, pointer)?
+            .and_then(text)
+            .is_some_and(|flag| flag.eq_ignore_ascii_case("true"))
     {
         return Ok(Change::Delete);
     }
