@@ -1,1 +1,42 @@
-fn main() {}
+//! The project's own commands, behind the cargo aliases `demo`, `ci` and `proof`.
+//!
+//! Everything it says goes to stderr, so that stdout belongs to what it starts.
+#![expect(clippy::print_stderr, reason = "a command line tool")]
+
+mod ci;
+mod demo;
+mod guests;
+mod project;
+mod proof;
+mod python;
+mod seaweed;
+mod stages;
+mod tools;
+
+use project::Project;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo demo [-- --records N --dir DIR --json]   build everything and show a sync
+       cargo ci                                       everything that must pass before a change lands
+       cargo proof                                    the long proofs; writes docs/proof/";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    // cargo hands the `--` of `cargo demo -- --json` on.
+    let rest: Vec<String> = arguments.skip_while(|argument| argument == "--").collect();
+    let outcome = Project::locate().and_then(|project| match command.as_str() {
+        "demo" => demo::run(&project, &rest),
+        "ci" => ci::run(&project),
+        "proof" => proof::run(&project),
+        _ => Err(anyhow::anyhow!(USAGE)),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The Python side of the tests: third-party clients and readers, in a virtual
+//! environment of their own.
+
+use crate::project::{Project, output, run};
+use anyhow::Context as _;
+use std::path::PathBuf;
+
+const REQUIREMENTS: &str = "bench/requirements.txt";
+
+/// The virtual environment.
+pub(crate) struct Python {
+    home: PathBuf,
+}
+
+impl Python {
+    /// Makes the environment with exactly the pinned packages, unless it is there.
+    pub(crate) fn prepare(project: &Project) -> anyhow::Result<Python> {
+        let python = Python {
+            home: project.path("target/ci-venv"),
+        };
+        let wanted = std::fs::read_to_string(project.path(REQUIREMENTS))
+            .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
+        let stamp = python.home.join("requirements.txt");
+        if std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
+            return Ok(python);
+        }
+        python.create(project)?;
+        run(project.command(python.interpreter()).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "-r",
+            REQUIREMENTS,
+        ]))?;
+        std::fs::write(stamp, wanted)?;
+        Ok(python)
+    }
+
+    fn create(&self, project: &Project) -> anyhow::Result<()> {
+        let create = || {
+            let mut command = project.command("python3");
+            command.args(["-m", "venv", "--clear"]).arg(&self.home);
+            command
+        };
+        if output(&mut create()).is_ok() {
+            return Ok(());
+        }
+        // Debian ships Python without its venv module.
+        run(project.command("apt-get").args(["update", "-qq"]))?;
+        run(project
+            .command("apt-get")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args([
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "python3",
+                "python3-venv",
+            ]))?;
+        run(&mut create())
+    }
+
+    /// The environment's interpreter.
+    pub(crate) fn interpreter(&self) -> PathBuf {
+        self.program("python")
+    }
+
+    /// A program that one of the packages brings.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.home.join("bin").join(name)
+    }
+}
