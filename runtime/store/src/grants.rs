@@ -63,7 +63,10 @@ pub trait GrantStore: Send + Sync {
     ) -> Result<bool, Error>;
 
     /// Replaces the pair: `version` becomes `version + 1`. Durable on return.
-    /// False where the version moved; the caller's pair is then a stale one.
+    /// False where the version moved, and the caller's pair is then a stale one; and
+    /// where the right ran out and passed to another. A pair whose version did not
+    /// move may be the only one that the provider still takes: keep it with
+    /// [`GrantStore::put_grant`].
     async fn finish_refresh(
         &self,
         key: &GrantKey,
@@ -73,7 +76,8 @@ pub trait GrantStore: Send + Sync {
     ) -> Result<bool, Error>;
 
     /// Gives the right back without a new pair and notes the state. False where
-    /// the version moved: a loser never changes a winner's state.
+    /// the version moved or another has the right: a loser never changes a winner's
+    /// state.
     async fn abandon_refresh(
         &self,
         key: &GrantKey,

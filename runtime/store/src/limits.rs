@@ -17,6 +17,7 @@ pub struct Reserved {
 #[async_trait]
 pub trait LimitStore: Send + Sync {
     /// Reserves a block, and forgets those reserved before `forget_before_ms`.
+    /// Blocks of one time add up.
     async fn reserve_units(
         &self,
         limit: &str,

@@ -18,7 +18,8 @@ pub struct Lease {
     pub epoch: u64,
     /// This owner's.
     pub owner: OwnerToken,
-    /// Whether the former owner gave the lease back; then no fence is needed.
+    /// Whether the former owner gave the lease back, or there was none; then no
+    /// fence is needed.
     pub released_before: bool,
 }
 
@@ -93,9 +94,13 @@ pub struct Reconciliation {
     pub next_batch: u64,
 }
 
-/// Leases, seals and marks. Every method but [`StreamStore::load`] and
-/// [`StreamStore::acquire`] fails with [`Error::Fenced`] when the lease is no
-/// longer the caller's.
+/// Leases, seals and marks. Every method that takes a lease fails with
+/// [`Error::Fenced`] when it is no longer the caller's. A lease that ran out is its
+/// owner's until another takes it.
+///
+/// What would break the protocol (a batch out of order, a state that is not the one
+/// before plus the change, a log that lost slots) fails with [`Error::Statement`]
+/// and changes nothing.
 #[async_trait]
 pub trait StreamStore: Send + Sync {
     /// The stream's row; an empty one where there is none.
@@ -124,11 +129,14 @@ pub trait StreamStore: Send + Sync {
     /// Gives the lease back, with nothing under way; the epoch stays.
     async fn release(&self, lease: &Lease) -> Result<(), Error>;
 
-    /// Step A3, in one transaction.
+    /// Step A3, in one transaction. Adopted and abandoned intents are forgotten;
+    /// `published` plus those that stay must be `staged`, and the tail of the log
+    /// never moves back.
     async fn reconcile(&self, lease: &Lease, found: Reconciliation) -> Result<(), Error>;
 
     /// Step S3: records the intent and moves the staged state, in one transaction,
-    /// and only from `before`.
+    /// and only from `before` ([`Error::Fenced`] otherwise). `after` must be `before`
+    /// plus the intent's change, and its batch the row's `next_batch`.
     async fn seal(
         &self,
         lease: &Lease,
@@ -140,7 +148,9 @@ pub trait StreamStore: Send + Sync {
     /// Step S5.
     async fn mark_uploaded(&self, lease: &Lease, batch: u64) -> Result<(), Error>;
 
-    /// Step S7: the intent is done, the published state and the log's tail move.
+    /// Step S7: the intent is forgotten, the published state and the log's tail move.
+    /// It must be the first intent, `slot` the tail, and `published` the published
+    /// state plus the intent's change.
     async fn mark_committed(
         &self,
         lease: &Lease,

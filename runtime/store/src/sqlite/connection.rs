@@ -110,3 +110,15 @@ fn check_sound(database: &Connection) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_with_the_log_bug_is_refused() {
+        let old = check_version("3.51.2", 3_051_002);
+        assert!(matches!(old, Err(Error::Version { found }) if found == "3.51.2"));
+        assert!(check_version(rusqlite::version(), rusqlite::version_number()).is_ok());
+    }
+}

@@ -77,7 +77,7 @@ impl KvStore for SqliteStore {
             let mut statement = database.prepare_cached(
                 "SELECT key FROM kv
                  WHERE tenant = ?1 AND connection = ?2 AND key >= ?3
-                   AND substr(key, 1, length(?3)) = ?3
+                   AND (length(?3) = 0 OR substr(key, 1, length(?3)) = ?3)
                  ORDER BY key LIMIT ?4",
             )?;
             let mut rows = statement.query(params![

@@ -1,0 +1,207 @@
+//! Grants, the right to refresh them, and data keys.
+
+use crate::fixtures::{LONG_MS, connection, tenant, token};
+use std::sync::Arc;
+use tidegate_domain::id::TenantId;
+use tidegate_store::Store;
+use tidegate_store::grants::{GrantKey, GrantState, StoredGrant};
+use tokio::task::JoinSet;
+
+fn key() -> GrantKey {
+    GrantKey {
+        tenant: tenant(),
+        connection: connection(),
+        method: "oauth".to_owned(),
+    }
+}
+
+fn stored(version: u64, sealed: &[u8], state: GrantState) -> Option<StoredGrant> {
+    Some(StoredGrant {
+        version,
+        sealed: sealed.to_vec(),
+        state,
+    })
+}
+
+pub(crate) async fn versions_grow_by_one(store: Arc<dyn Store>) {
+    assert_eq!(store.grant(&key()).await.unwrap(), None);
+    assert!(!store.put_grant(&key(), 2, b"skipped").await.unwrap());
+    assert!(store.put_grant(&key(), 1, b"one").await.unwrap());
+    assert!(!store.put_grant(&key(), 1, b"again").await.unwrap());
+    assert!(!store.put_grant(&key(), 3, b"skipped").await.unwrap());
+    assert!(store.put_grant(&key(), 2, b"two").await.unwrap());
+    let found = store.grant(&key()).await.unwrap();
+    assert_eq!(found, stored(2, b"two", GrantState::Active));
+    let other = GrantKey {
+        method: "key".to_owned(),
+        ..key()
+    };
+    assert_eq!(store.grant(&other).await.unwrap(), None);
+}
+
+pub(crate) async fn one_of_two_refreshers_wins(store: Arc<dyn Store>) {
+    assert!(
+        !store
+            .begin_refresh(&key(), 1, token(1), LONG_MS)
+            .await
+            .unwrap(),
+        "no grant"
+    );
+    store.put_grant(&key(), 1, b"one").await.unwrap();
+    let mut tasks = JoinSet::new();
+    for number in 0..16 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let won = store
+                .begin_refresh(&key(), 1, token(number), LONG_MS)
+                .await
+                .unwrap();
+            let finished = store
+                .finish_refresh(&key(), 1, token(number), &[number])
+                .await
+                .unwrap();
+            assert_eq!(won, finished, "only the winner finishes");
+            won.then_some(number)
+        });
+    }
+    let winners: Vec<u8> = tasks.join_all().await.into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1);
+    let found = store.grant(&key()).await.unwrap();
+    assert_eq!(found, stored(2, &winners, GrantState::Active));
+}
+
+pub(crate) async fn a_loser_never_changes_a_winners_grant(store: Arc<dyn Store>) {
+    store.put_grant(&key(), 1, b"one").await.unwrap();
+    assert!(store.begin_refresh(&key(), 1, token(1), 0).await.unwrap());
+    assert!(
+        store
+            .begin_refresh(&key(), 1, token(2), LONG_MS)
+            .await
+            .unwrap(),
+        "it ran out"
+    );
+    let reauth = GrantState::NeedsReauth;
+    assert!(
+        !store
+            .abandon_refresh(&key(), 1, token(1), reauth)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .finish_refresh(&key(), 1, token(1), b"late")
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .finish_refresh(&key(), 1, token(2), b"two")
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .abandon_refresh(&key(), 1, token(2), reauth)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .abandon_refresh(&key(), 2, token(2), reauth)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .begin_refresh(&key(), 1, token(3), LONG_MS)
+            .await
+            .unwrap(),
+        "a stale version"
+    );
+    let found = store.grant(&key()).await.unwrap();
+    assert_eq!(found, stored(2, b"two", GrantState::Active));
+}
+
+pub(crate) async fn a_right_that_ran_out_passes_on(store: Arc<dyn Store>) {
+    store.put_grant(&key(), 1, b"one").await.unwrap();
+    assert!(
+        store
+            .begin_refresh(&key(), 1, token(1), LONG_MS)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .begin_refresh(&key(), 1, token(2), LONG_MS)
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .abandon_refresh(&key(), 1, token(1), GrantState::Unknown)
+            .await
+            .unwrap()
+    );
+    let found = store.grant(&key()).await.unwrap();
+    assert_eq!(found, stored(1, b"one", GrantState::Unknown));
+    assert!(
+        store.begin_refresh(&key(), 1, token(2), 0).await.unwrap(),
+        "given back"
+    );
+    assert!(
+        store
+            .begin_refresh(&key(), 1, token(3), LONG_MS)
+            .await
+            .unwrap(),
+        "ran out"
+    );
+    assert!(
+        store
+            .finish_refresh(&key(), 1, token(3), b"two")
+            .await
+            .unwrap()
+    );
+    let found = store.grant(&key()).await.unwrap();
+    assert_eq!(found, stored(2, b"two", GrantState::Active));
+}
+
+pub(crate) async fn a_new_authorisation_ends_a_refresh(store: Arc<dyn Store>) {
+    store.put_grant(&key(), 1, b"one").await.unwrap();
+    assert!(
+        store
+            .begin_refresh(&key(), 1, token(1), LONG_MS)
+            .await
+            .unwrap()
+    );
+    assert!(store.put_grant(&key(), 2, b"two").await.unwrap());
+    assert!(
+        !store
+            .finish_refresh(&key(), 1, token(1), b"stale")
+            .await
+            .unwrap()
+    );
+    assert!(
+        store
+            .begin_refresh(&key(), 2, token(2), LONG_MS)
+            .await
+            .unwrap()
+    );
+}
+
+pub(crate) async fn the_first_data_key_stays(store: Arc<dyn Store>) {
+    assert_eq!(store.data_key(&tenant()).await.unwrap(), None);
+    assert_eq!(
+        store.put_data_key(&tenant(), b"first").await.unwrap(),
+        b"first"
+    );
+    assert_eq!(
+        store.put_data_key(&tenant(), b"second").await.unwrap(),
+        b"first"
+    );
+    assert_eq!(
+        store.data_key(&tenant()).await.unwrap(),
+        Some(b"first".to_vec())
+    );
+    let other = TenantId::parse("other").unwrap();
+    assert_eq!(store.data_key(&other).await.unwrap(), None);
+}
