@@ -265,6 +265,11 @@ impl StreamState {
             .filter(|partition| partition.progress == Progress::Done)
     }
 
+    /// Whether this generation had a plan and all of it was read.
+    pub fn run_is_over(&self) -> bool {
+        !self.partitions.is_empty() && self.open_partitions().next().is_none()
+    }
+
     fn add(&mut self, planned: &[PlannedPartition]) -> Result<(), Break> {
         for partition in planned {
             let state = PartitionState {

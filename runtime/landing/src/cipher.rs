@@ -1,10 +1,14 @@
 //! Cursors on the target are sealed: a connector may keep secrets in them.
 
 use crate::Error;
+use crate::log;
+use crate::recover::random_bytes;
+use crate::target::{Created, Payload, Stamp, Target};
+use bytes::Bytes;
 use data_encoding::BASE64;
 use std::sync::Arc;
 use tidegate_broker::Keyring;
-use tidegate_domain::id::StreamKey;
+use tidegate_domain::id::{PutId, StreamKey};
 use tidegate_store::grants::GrantStore;
 
 /// Seals and opens the changes of one stream under its tenant's data key. The
@@ -21,6 +25,37 @@ impl StreamCipher {
     /// A cipher for `key`.
     pub fn new(keyring: Arc<Keyring>, store: Arc<dyn GrantStore>, key: StreamKey) -> StreamCipher {
         StreamCipher { keyring, store, key }
+    }
+
+    /// Keeps the tenant's wrapped data key beside its data, so that a lost store can
+    /// be rebuilt with the node key alone; takes it from there where the store has
+    /// none.
+    ///
+    /// # Errors
+    /// Where the target fails, or holds a key that this node cannot unwrap.
+    pub async fn share_key(&self, target: &dyn Target) -> Result<(), Error> {
+        let folder = format!("tenant={}/_key/", self.key.tenant);
+        let held = self.store.data_key(&self.key.tenant).await?;
+        let found = target.list(&folder, None, 1).await?;
+        match (held, found.first()) {
+            (None, Some(key)) => {
+                let wrapped = target.read(key).await?.unwrap_or_default();
+                let adopted = self.keyring.adopt_data_key(&*self.store, &self.key.tenant, &wrapped).await;
+                adopted.map_err(self.failed("opened"))
+            }
+            (None, None) | (Some(_), None) => {
+                let wrapped = self.keyring.wrapped_data_key(&*self.store, &self.key.tenant).await;
+                let wrapped = Bytes::from(wrapped.map_err(self.failed("sealed"))?);
+                let sha256 = log::sha256(&wrapped);
+                let key = format!("{folder}{}", sha256.short());
+                let stamp = Stamp { sha256, put_id: PutId::from_bytes(random_bytes()) };
+                match target.create(&key, Payload::Bytes(wrapped), &stamp).await? {
+                    Created::Created | Created::Exists => Ok(()),
+                    Created::Unknown(error) => Err(error.into()),
+                }
+            }
+            (Some(_), Some(_)) => Ok(()),
+        }
     }
 
     fn purpose(&self, batch: u64) -> String {
@@ -51,6 +86,6 @@ impl StreamCipher {
         // Bytes that are not base64 fail to authenticate, like any other forgery.
         let bytes = BASE64.decode(sealed.as_bytes()).unwrap_or_default();
         let plain = self.keyring.unseal(&*self.store, &self.key.tenant, &purpose, &bytes).await;
-        plain.map_err(self.failed("opened"))
+        Ok(plain.map_err(self.failed("opened"))?.to_vec())
     }
 }

@@ -23,7 +23,7 @@ const QUEUE: usize = 4;
 #[derive(Clone)]
 pub(crate) struct Shape {
     pub(crate) format: Format,
-    pub(crate) columns: Arc<Columns>,
+    pub(crate) columns: Option<Arc<Columns>>,
 }
 
 enum Command {
@@ -137,7 +137,8 @@ impl Bench {
             }
         }
         if !page.rejected.is_empty() {
-            self.file(Content::Rejected)?.write(page, &[])?;
+            let all: Vec<usize> = (0..page.rejected.len()).collect();
+            self.file(Content::Rejected)?.write(page, &all)?;
         }
         Ok(())
     }
@@ -151,7 +152,7 @@ impl Bench {
                     path: PathBuf::new(),
                     source,
                 })?;
-                let encoder = encode::encoder(self.shape.format, &self.shape.columns, file, content)?;
+                let encoder = encode::encoder(self.shape.format, self.shape.columns.as_deref(), file, content)?;
                 self.open.push(OpenFile { content, temporary, encoder });
                 self.open.len() - 1
             }
@@ -185,7 +186,8 @@ impl Bench {
             Content::Rows(operation) => format!("gen={}/op={}/{file}", name.generation, operation.as_str()),
             Content::Rejected => format!("_rejected/{file}"),
         };
-        let columns = matches!(format, Format::Parquet | Format::CsvGzip);
+        let has_columns = matches!(format, Format::Parquet | Format::CsvGzip);
+        let columns = self.shape.columns.as_deref().filter(|_| has_columns);
         let object = Object {
             key,
             content: open.content,
@@ -193,7 +195,7 @@ impl Bench {
             sha256: finished.sha256,
             bytes: finished.bytes,
             rows: finished.rows,
-            schema: columns.then(|| encode::schema_id(&self.shape.columns)),
+            schema: columns.map(encode::schema_id),
         };
         Ok(StagedObject { object, path })
     }

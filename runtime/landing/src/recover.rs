@@ -70,6 +70,7 @@ pub(crate) fn random_bytes() -> [u8; 16] {
 /// took the stream meanwhile, [`Error::LogBehind`] and [`Error::LogBroken`] where a
 /// person must look at the target.
 pub async fn take_over(stream: &Stream) -> Result<Owned, Error> {
+    stream.cipher.share_key(&*stream.target).await?;
     let log = Log::new(Arc::clone(&stream.target), stream.key.clone());
     let seen = stream.store.load(&stream.key).await?;
     let seen_tail = log.read_from(&position(&seen)).await?;

@@ -36,8 +36,8 @@ pub struct Settings {
     pub policy: BatchPolicy,
     /// The file format.
     pub format: Format,
-    /// The columns of formats that have any.
-    pub columns: Arc<Columns>,
+    /// The columns, for formats that have any.
+    pub columns: Option<Arc<Columns>>,
 }
 
 /// What a stream has landed so far in this run.
@@ -80,6 +80,7 @@ pub struct StreamWriter {
     tasks: JoinSet<Result<(), Error>>,
     lease: Lease,
     stream: Stream,
+    abandoned: usize,
 }
 
 /// A cheap handle to a writer.
@@ -111,7 +112,7 @@ impl StreamWriter {
         let (committed_sender, committed) = watch::channel(owned.kept.first().map_or(owned.next_batch, |kept| kept.batch));
         let first_error = Arc::new(Mutex::new(None));
         let mut tasks = JoinSet::new();
-        let shape = Shape { format: settings.format, columns: Arc::clone(&settings.columns) };
+        let shape = Shape { format: settings.format, columns: settings.columns.clone() };
         let lane = Lane::start(shape, Arc::clone(&stream.staging), &mut tasks);
         let committer = Committer::new(stream.clone(), owned.lease.clone(), owned.published, owned.tail);
         let kept = owned.kept;
@@ -137,7 +138,13 @@ impl StreamWriter {
         tasks.spawn(actor.run(inbox));
         let key = stream.key.clone();
         let handle = WriterHandle { messages, state, landed, first_error, key };
-        StreamWriter { handle, tasks, lease: owned.lease, stream }
+        StreamWriter { handle, tasks, lease: owned.lease, stream, abandoned: owned.abandoned }
+    }
+
+    /// How many sealed batches recovery gave up because their bytes were gone; their
+    /// rows are read again.
+    pub fn abandoned(&self) -> usize {
+        self.abandoned
     }
 
     /// A handle for partitions and for watching.
@@ -152,7 +159,7 @@ impl StreamWriter {
     /// The first failure of the writer.
     pub async fn close(self) -> Result<Landed, Error> {
         let flushed = self.handle.flush().await;
-        let StreamWriter { handle, mut tasks, lease, stream } = self;
+        let StreamWriter { handle, mut tasks, lease, stream, .. } = self;
         // After a flush nothing is in flight; after a failure the protocol treats
         // what is cut off here as a crash.
         tasks.abort_all();
