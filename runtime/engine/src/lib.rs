@@ -1,1 +1,15 @@
-//! placeholder
+//! Running syncs: plan, read partitions in parallel, checkpoint, park, retry,
+//! recover. Policy is in `tidegate_domain::job`; this crate does the I/O.
+//!
+//! **Invariants:** one partition is one instance; a partition that waits holds no
+//! instance; what a guest emitted after its last save counts only with `done`; a
+//! fault never moves a cursor.
+
+pub mod error;
+pub mod partition;
+pub mod progress;
+pub mod sink;
+pub mod stream;
+pub mod sync;
+
+pub use error::Error;

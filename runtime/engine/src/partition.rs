@@ -1,0 +1,156 @@
+//! Reading one partition to its end: one fresh instance per call, and a checkpoint
+//! between any two of them.
+
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::sink::PartitionSink;
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tidegate_broker::Session;
+use tidegate_domain::id::StreamName;
+use tidegate_domain::stream::PartitionState;
+use tidegate_domain::sync::Mode;
+use tidegate_landing::partition::PartitionWriter;
+use tidegate_landing::writer::WriterHandle;
+use tidegate_sandbox::{CallContext, Connector, ReadOutcome, ReadRequest, StreamInfo};
+use tidegate_store::Store;
+use tidegate_store::kv::KvScope;
+use tokio_util::sync::CancellationToken;
+
+/// How often a guest may give its slot back without having saved anything new.
+const FRUITLESS_MORE_MAX: u32 = 3;
+
+/// What every partition of one stream's run shares.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) session: Session,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) scope: KvScope,
+    pub(crate) config: String,
+    pub(crate) stream: StreamName,
+    pub(crate) info: StreamInfo,
+    pub(crate) mode: Mode,
+    pub(crate) fields: Vec<String>,
+    pub(crate) writer: WriterHandle,
+    pub(crate) spool_dir: PathBuf,
+    pub(crate) stop: CancellationToken,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// How a partition's reading ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Read to its end, or replaced by smaller ones.
+    Finished,
+    /// Waits for a time, in milliseconds since the epoch; holds no instance.
+    Parked(u64),
+    /// Stopped on request.
+    Stopped,
+}
+
+impl Reading {
+    pub(crate) fn context(&self) -> CallContext {
+        CallContext::new(
+            self.session.clone(),
+            Arc::clone(&self.store),
+            self.scope.clone(),
+            self.stop.clone(),
+        )
+    }
+
+    /// Reads until the partition ends, waits, fails or is told to stop.
+    pub(crate) async fn read(self, partition: PartitionState) -> Result<Ended, Error> {
+        self.progress.partitions_running.fetch_add(1, Ordering::Relaxed);
+        let ended = self.read_calls(partition).await;
+        self.progress.partitions_running.fetch_sub(1, Ordering::Relaxed);
+        if matches!(ended, Ok(Ended::Finished)) {
+            self.progress.partitions_ended.fetch_add(1, Ordering::Relaxed);
+        }
+        ended
+    }
+
+    async fn read_calls(&self, mut partition: PartitionState) -> Result<Ended, Error> {
+        let mut fruitless = 0;
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(Ended::Stopped);
+            }
+            let (outcome, mut sink) = self.call(&partition).await;
+            let outcome = match outcome {
+                // A call that was cut short by a stop has saved what it could.
+                Err(_) if self.stop.is_cancelled() => return Ok(Ended::Stopped),
+                Err(error) => return self.parked_by(error),
+                Ok(outcome) => outcome,
+            };
+            let writer = sink.writer();
+            match outcome {
+                ReadOutcome::Done { state } => {
+                    writer.finish(state).await.map_err(|error| self.landing(error))?;
+                    return Ok(Ended::Finished);
+                }
+                ReadOutcome::Split(children) => {
+                    writer.split(children).await.map_err(|error| self.landing(error))?;
+                    return Ok(Ended::Finished);
+                }
+                ReadOutcome::WaitUntil(until_ms) => return Ok(Ended::Parked(until_ms)),
+                ReadOutcome::More => {}
+            }
+            fruitless = if sink.saves() > 0 { 0 } else { fruitless + 1 };
+            if fruitless >= FRUITLESS_MORE_MAX {
+                return Err(Error::NoProgress {
+                    stream: self.stream.clone(),
+                    partition: partition.planned.id,
+                    times: fruitless,
+                });
+            }
+            let state = self.writer.state();
+            if let Some(current) = state.partitions.get(&partition.planned.id) {
+                partition = current.clone();
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        partition: &PartitionState,
+    ) -> (Result<ReadOutcome, tidegate_sandbox::Error>, Box<PartitionSink>) {
+        let writer = PartitionWriter::new(
+            self.writer.clone(),
+            partition.planned.id.clone(),
+            self.spool_dir.clone(),
+        );
+        let sink = PartitionSink::new(writer, self.stop.clone(), Arc::clone(&self.progress));
+        let request = ReadRequest {
+            config: self.config.clone(),
+            stream: self.info.clone(),
+            mode: self.mode,
+            partition: partition.planned.clone(),
+            state: partition.state.clone(),
+            fields: self.fields.clone(),
+        };
+        let report = self.connector.read(self.context(), Box::new(sink), request).await;
+        self.progress.add_call(&report.usage);
+        let sink: Box<dyn Any> = report.sink;
+        let sink = sink.downcast().expect("the sandbox gives back the sink that it was given");
+        (report.outcome, sink)
+    }
+
+    /// A limit whose end is known parks the partition; everything else is a fault.
+    fn parked_by(&self, error: tidegate_sandbox::Error) -> Result<Ended, Error> {
+        match error.until_ms() {
+            Some(until_ms) => Ok(Ended::Parked(until_ms)),
+            None => Err(Error::Connector {
+                operation: "read",
+                stream: self.stream.clone(),
+                source: error,
+            }),
+        }
+    }
+
+    fn landing(&self, source: tidegate_landing::Error) -> Error {
+        Error::Landing { stream: self.stream.clone(), source }
+    }
+}

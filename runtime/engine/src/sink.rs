@@ -1,0 +1,66 @@
+//! The sandbox's sink over landing's partition writer: what a guest emits and saves
+//! goes into the stream's open batch.
+
+use crate::progress::Progress;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tidegate_landing::page::Page;
+use tidegate_landing::partition::PartitionWriter;
+use tidegate_sandbox::{Directive, Sink, SinkError};
+use tokio_util::sync::CancellationToken;
+
+/// One partition's sink.
+pub struct PartitionSink {
+    writer: PartitionWriter,
+    stop: CancellationToken,
+    progress: Arc<Progress>,
+    saves: u64,
+}
+
+impl PartitionSink {
+    /// A sink that writes to `writer` and tells the guest to stop with `stop`.
+    pub fn new(writer: PartitionWriter, stop: CancellationToken, progress: Arc<Progress>) -> Self {
+        PartitionSink { writer, stop, progress, saves: 0 }
+    }
+
+    /// The writer, once the call is over.
+    pub fn writer(&mut self) -> &mut PartitionWriter {
+        &mut self.writer
+    }
+
+    /// How often the guest saved.
+    pub fn saves(&self) -> u64 {
+        self.saves
+    }
+}
+
+#[async_trait]
+impl Sink for PartitionSink {
+    async fn push(&mut self, page: Page) -> Result<(), SinkError> {
+        let bytes: u64 = page.rows.iter().map(|row| u64::from(row.record.end - row.record.start)).sum();
+        self.progress.records.fetch_add(page.rows.len() as u64, Ordering::Relaxed);
+        self.progress.record_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let pushed = self.writer.push(page).await;
+        pushed.map_err(refuse)
+    }
+
+    async fn save(&mut self, state: String) -> Result<Directive, SinkError> {
+        let saved = self.writer.save(state).await;
+        saved.map_err(refuse)?;
+        self.saves += 1;
+        Ok(self.poll())
+    }
+
+    fn poll(&self) -> Directive {
+        if self.stop.is_cancelled() { Directive::Stop } else { Directive::Proceed }
+    }
+
+    fn has_saved(&self) -> bool {
+        self.saves > 0
+    }
+}
+
+fn refuse(error: tidegate_landing::Error) -> SinkError {
+    SinkError::Failed { fault: error.fault(), source: Box::new(error) }
+}

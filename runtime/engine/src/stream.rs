@@ -1,0 +1,305 @@
+//! Running one stream: take it over, open a generation or go on with the last,
+//! plan, read the partitions in parallel, complete.
+
+use crate::error::Error;
+use crate::partition::{Ended, Reading};
+use crate::progress::Progress;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tidegate_broker::{Keyring, Session};
+use tidegate_domain::Fault;
+use tidegate_domain::batch::BatchPolicy;
+use tidegate_domain::id::{ConnectionId, PartitionId, StreamKey, StreamName, SyncId, TenantId};
+use tidegate_domain::job::StreamOutcome;
+use tidegate_domain::record::Format;
+use tidegate_domain::schema::Columns;
+use tidegate_domain::stream::{Change, GenerationKind, PartitionState, StreamState};
+use tidegate_domain::sync::{Landing, Mode, Window};
+use tidegate_landing::cipher::StreamCipher;
+use tidegate_landing::recover::Stream;
+use tidegate_landing::stage::Staging;
+use tidegate_landing::target::Target;
+use tidegate_landing::writer::{Landed, Settings, StreamWriter, WriterHandle};
+use tidegate_sandbox::{Connector, PartitionEnd, PlanRequest, StreamInfo};
+use tidegate_store::Store;
+use tidegate_store::kv::KvScope;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A stream as a sync asks for it.
+#[derive(Clone, Debug)]
+pub struct StreamSpec {
+    /// Its name in the catalog.
+    pub name: StreamName,
+    /// How it is read.
+    pub mode: Mode,
+    /// How it lands.
+    pub landing: Landing,
+    /// Fields to read; empty reads all.
+    pub fields: Vec<String>,
+    /// Bounds of the history; none reads all of it.
+    pub window: Option<Window>,
+    /// Partitions to plan for, and to read at the same time.
+    pub partitions_max: u32,
+}
+
+/// What every stream of a sync shares.
+#[derive(Clone)]
+pub struct SyncContext {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The sync.
+    pub sync: SyncId,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its connector.
+    pub connector: Arc<Connector>,
+    /// Its way out.
+    pub session: Session,
+    /// Its configuration, as JSON.
+    pub config: String,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Seals cursors.
+    pub keyring: Arc<Keyring>,
+    /// Where it lands.
+    pub target: Arc<dyn Target>,
+    /// Where it is staged.
+    pub staging: Arc<dyn Staging>,
+    /// Where large bodies go.
+    pub spool_dir: PathBuf,
+    /// The file format.
+    pub format: Format,
+    /// When a batch is sealed.
+    pub policy: BatchPolicy,
+    /// The lease of a stream, in milliseconds.
+    pub lease_ms: u64,
+    /// Asks everything to checkpoint and stop.
+    pub stop: CancellationToken,
+    /// Live figures.
+    pub progress: Arc<Progress>,
+}
+
+/// What a run of a stream came to.
+#[derive(Debug)]
+pub struct StreamRun {
+    /// Its outcome.
+    pub outcome: StreamOutcome,
+    /// What it landed.
+    pub landed: Landed,
+    /// The generation that it landed in.
+    pub generation: u64,
+}
+
+/// Runs one stream until it is done, waits, fails or is told to stop. What was
+/// saved is committed in every case that leaves store and target working.
+pub async fn run(context: &SyncContext, spec: &StreamSpec, info: &StreamInfo) -> StreamRun {
+    let mut run = StreamRun {
+        outcome: StreamOutcome::Running,
+        landed: Landed::default(),
+        generation: 0,
+    };
+    let writer = match open(context, spec, info).await {
+        Ok(writer) => writer,
+        Err(error) => {
+            run.outcome = failed(&error);
+            return run;
+        }
+    };
+    let handle = writer.handle();
+    let landed = handle.landed();
+    let read = read_all(context, spec, info, &handle).await;
+    run.generation = handle.state().generation;
+    let closed = writer.close().await;
+    run.landed = landed.borrow().clone();
+    run.outcome = match (read, closed) {
+        (Ok(outcome), Ok(_)) => outcome,
+        // The landing's failure is the cause, a reader's only its echo.
+        (_, Err(source)) if !matches!(source, tidegate_landing::Error::Stopped { .. }) => {
+            failed(&Error::Landing { stream: spec.name.clone(), source })
+        }
+        (Err(error), _) => failed(&error),
+        (Ok(_), Err(source)) => failed(&Error::Landing { stream: spec.name.clone(), source }),
+    };
+    run
+}
+
+fn failed(error: &Error) -> StreamOutcome {
+    StreamOutcome::Failed { fault: error.fault(), reason: error.chain() }
+}
+
+async fn open(context: &SyncContext, spec: &StreamSpec, info: &StreamInfo) -> Result<StreamWriter, Error> {
+    let columns = match context.format {
+        Format::JsonlZstd | Format::JsonlGzip => None,
+        Format::Parquet | Format::CsvGzip => {
+            let columns = Columns::from_json_schema(&info.schema, &info.primary_key);
+            Some(Arc::new(columns.map_err(|error| Error::Schema {
+                stream: spec.name.clone(),
+                reason: error.to_string(),
+            })?))
+        }
+    };
+    let key = StreamKey {
+        tenant: context.tenant.clone(),
+        sync: context.sync.clone(),
+        stream: spec.name.clone(),
+    };
+    let store = Arc::clone(&context.store);
+    let cipher = StreamCipher::new(Arc::clone(&context.keyring), store, key.clone());
+    let stream = Stream {
+        key,
+        store: Arc::clone(&context.store),
+        target: Arc::clone(&context.target),
+        staging: Arc::clone(&context.staging),
+        cipher,
+        lease_ms: context.lease_ms,
+    };
+    let settings = Settings {
+        policy: context.policy,
+        format: context.format,
+        columns,
+    };
+    let opened = StreamWriter::open(stream, settings).await;
+    opened.map_err(|source| Error::Landing { stream: spec.name.clone(), source })
+}
+
+async fn read_all(
+    context: &SyncContext,
+    spec: &StreamSpec,
+    info: &StreamInfo,
+    writer: &WriterHandle,
+) -> Result<StreamOutcome, Error> {
+    let reading = Reading {
+        connector: Arc::clone(&context.connector),
+        session: context.session.clone(),
+        store: Arc::clone(&context.store),
+        scope: KvScope { tenant: context.tenant.clone(), connection: context.connection.clone() },
+        config: context.config.clone(),
+        stream: spec.name.clone(),
+        info: info.clone(),
+        mode: spec.mode,
+        fields: spec.fields.clone(),
+        writer: writer.clone(),
+        spool_dir: context.spool_dir.clone(),
+        stop: context.stop.clone(),
+        progress: Arc::clone(&context.progress),
+    };
+    let state = prepare(spec, &reading, writer.state()).await?;
+    tracing::debug!(stream = %spec.name, generation = state.generation, run = state.run, "reading");
+    let outcome = read_partitions(&reading, spec.partitions_max).await?;
+    if outcome == StreamOutcome::Succeeded && spec.mode == Mode::FullRefresh {
+        let generation = state.generation;
+        let completed = writer.change(Change::Complete { generation }).await;
+        completed.map_err(|error| landing(spec, error))?;
+    }
+    Ok(outcome)
+}
+
+/// Opens a generation where one is needed, and a plan where the last one is done.
+async fn prepare(spec: &StreamSpec, reading: &Reading, state: StreamState) -> Result<StreamState, Error> {
+    let how = GenerationKind { mode: spec.mode, landing: spec.landing };
+    let unfinished = state.open_partitions().next().is_some();
+    if state.kind != Some(how) || (spec.mode == Mode::FullRefresh && state.complete) {
+        let generation = state.generation + 1;
+        let begun = reading.writer.change(Change::Begin { generation, how }).await;
+        begun.map_err(|error| landing(spec, error))?;
+        return plan(spec, reading).await;
+    }
+    // A full refresh that died between its last row and its completion only has to
+    // complete.
+    let to_complete = spec.mode == Mode::FullRefresh && state.run_is_over();
+    if unfinished || to_complete {
+        return Ok(state);
+    }
+    plan(spec, reading).await
+}
+
+async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error> {
+    let state = reading.writer.state();
+    let previous: Vec<_> = state.ends().map(previous_end).collect();
+    let request = PlanRequest {
+        config: reading.config.clone(),
+        stream: spec.name.to_string(),
+        mode: spec.mode,
+        // The history's bounds hold for the first run; later ones go on from it.
+        window: if previous.is_empty() { spec.window } else { None },
+        partitions_max: spec.partitions_max,
+        previous,
+    };
+    let planned = reading.connector.plan(reading.context(), request).await;
+    let (partitions, usage) = planned.map_err(|source| Error::Connector {
+        operation: "plan",
+        stream: spec.name.clone(),
+        source,
+    })?;
+    reading.progress.add_call(&usage);
+    let change = Change::Plan { run: state.run + 1, partitions };
+    reading.writer.change(change).await.map_err(|error| landing(spec, error))?;
+    Ok(reading.writer.state())
+}
+
+fn previous_end(end: &PartitionState) -> PartitionEnd {
+    PartitionEnd {
+        id: end.planned.id.to_string(),
+        descriptor: end.planned.descriptor.clone(),
+        state: end.state.clone().unwrap_or_default(),
+    }
+}
+
+fn landing(spec: &StreamSpec, source: tidegate_landing::Error) -> Error {
+    Error::Landing { stream: spec.name.clone(), source }
+}
+
+/// Reads open partitions, as many at a time as were asked for, children of a split
+/// included. A partition that failed does not stop the others: what they save is
+/// not read again.
+async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcome, Error> {
+    let mut running: JoinSet<(PartitionId, Result<Ended, Error>)> = JoinSet::new();
+    let mut begun: BTreeMap<PartitionId, Option<u64>> = BTreeMap::new();
+    let mut first_error: Option<Error> = None;
+    let mut stopped = false;
+    loop {
+        let state = reading.writer.state();
+        for open in state.open_partitions() {
+            if running.len() >= at_once as usize || stopped || first_error.as_ref().is_some_and(is_final) {
+                break;
+            }
+            let id = open.planned.id.clone();
+            if begun.contains_key(&id) {
+                continue;
+            }
+            begun.insert(id.clone(), None);
+            let (reading, open) = (reading.clone(), open.clone());
+            running.spawn(async move { (id, reading.read(open).await) });
+        }
+        let Some(joined) = running.join_next().await else { break };
+        let (id, ended) = joined.expect("reading does not panic, and nothing aborts it");
+        match ended {
+            Ok(Ended::Finished) => {}
+            Ok(Ended::Stopped) => stopped = true,
+            Ok(Ended::Parked(until_ms)) => {
+                reading.progress.partitions_parked.fetch_add(1, Ordering::Relaxed);
+                begun.insert(id, Some(until_ms));
+            }
+            Err(error) => {
+                tracing::warn!(partition = %id, error = %error.chain(), "a partition failed");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    if stopped {
+        return Ok(StreamOutcome::Stopped);
+    }
+    match (first_error, begun.values().flatten().min()) {
+        (Some(error), _) => Err(error),
+        (None, Some(until_ms)) => Ok(StreamOutcome::Parked { until_ms: *until_ms }),
+        (None, None) => Ok(StreamOutcome::Succeeded),
+    }
+}
+
+/// After such an error no other partition can succeed.
+fn is_final(error: &Error) -> bool {
+    matches!(error.fault(), Fault::Auth | Fault::Config | Fault::Host)
+}

@@ -1,0 +1,284 @@
+//! A source whose truth is known, and everything it lands in: a real SQLite store, a
+//! real staging directory, a real directory target, each behind a wrapper that can
+//! fail. A "crash" drops the writer in mid-step; what is on disk stays.
+
+use crate::faults::{FaultyStaging, FaultyStore, FaultyTarget, Fuse, Mutation, Owners};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tidegate_broker::Keyring;
+use tidegate_domain::batch::BatchPolicy;
+use tidegate_domain::id::{PartitionId, StreamKey, StreamName, SyncId, TenantId};
+use tidegate_domain::record::{Format, Operation};
+use tidegate_domain::stream::{Change, GenerationKind, PlannedPartition};
+use tidegate_domain::sync::{Landing, Mode};
+use tidegate_landing::Error;
+use tidegate_landing::cipher::StreamCipher;
+use tidegate_landing::directory::DirectoryTarget;
+use tidegate_landing::lake;
+use tidegate_landing::page::{Page, Row, Text};
+use tidegate_landing::partition::PartitionWriter;
+use tidegate_landing::recover::Stream;
+use tidegate_landing::stage::{StageDirectory, Staging};
+use tidegate_landing::target::Target;
+use tidegate_landing::writer::{Settings, StreamWriter};
+use tidegate_store::{SqliteStore, Store};
+
+/// Rows of each partition of the source.
+pub const ROWS: u64 = 23;
+const PAGE: u64 = 3;
+/// The partitions of the plan; "wide" is split in two by whoever reads it first.
+const PLAN: [&str; 2] = ["narrow", "wide"];
+
+pub struct World {
+    pub folder: tempfile::TempDir,
+    store: Option<Arc<dyn Store>>,
+    keyring: Arc<Keyring>,
+    owners: Arc<Owners>,
+}
+
+impl World {
+    pub fn new() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("db")).unwrap();
+        let keyring = Keyring::open(&folder.path().join("node.key")).unwrap();
+        World {
+            folder,
+            store: Some(Arc::new(store)),
+            keyring: Arc::new(keyring),
+            owners: Arc::default(),
+        }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().expect("there is one but for a moment")
+    }
+
+    /// The database is gone, with everything in it; the node key is not.
+    pub fn lose_store(&mut self) {
+        let directory = self.folder.path().join("db");
+        self.store = None;
+        std::fs::remove_dir_all(&directory).unwrap();
+        self.store = Some(Arc::new(SqliteStore::open(&directory).unwrap()));
+    }
+
+    fn slots(&self) -> Vec<PathBuf> {
+        let log = format!("lake/{}/_log", tidegate_landing::log::stream_prefix(&self.key()));
+        let files = std::fs::read_dir(self.folder.path().join(log)).unwrap();
+        let mut slots: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        slots.sort();
+        slots
+    }
+
+    pub fn remove_last_slot(&self) {
+        std::fs::remove_file(self.slots().last().unwrap()).unwrap();
+    }
+
+    /// Changes a byte that only the hash chain covers.
+    pub fn forge_first_slot(&self) {
+        let slot = &self.slots()[0];
+        let text = std::fs::read_to_string(slot).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["written_at_ms"] = 7.into();
+        std::fs::remove_file(slot).unwrap();
+        std::fs::write(slot, value.to_string()).unwrap();
+    }
+
+    pub async fn staged_paths(&self) -> Vec<PathBuf> {
+        self.store().staged_paths().await.unwrap()
+    }
+
+    /// Writes that the store accepted from an owner that was no longer the newest.
+    pub fn late_writes(&self) -> u64 {
+        self.owners.late_writes.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// The stream's parts, with a staging disk that has no space.
+    pub fn stream_on_full_disk(&self) -> Stream {
+        let staging = FaultyStaging::new(
+            StageDirectory::open(&self.stage_dir()).unwrap(),
+            Fuse::never(),
+            Mutation::None,
+        );
+        staging.fill();
+        Stream { staging: Arc::new(staging), ..self.stream(&Fuse::never(), Mutation::None) }
+    }
+
+    pub fn key(&self) -> StreamKey {
+        StreamKey {
+            tenant: TenantId::parse("acme").unwrap(),
+            sync: SyncId::parse("crm").unwrap(),
+            stream: StreamName::parse("contacts").unwrap(),
+        }
+    }
+
+    pub fn stage_dir(&self) -> PathBuf {
+        self.folder.path().join("staged")
+    }
+
+    pub fn target(&self) -> Arc<dyn Target> {
+        Arc::new(DirectoryTarget::open(&self.folder.path().join("lake")).unwrap())
+    }
+
+    /// The stream's parts behind `fuse` and `mutation`.
+    pub fn stream(&self, fuse: &Arc<Fuse>, mutation: Mutation) -> Stream {
+        let store: Arc<dyn Store> =
+            Arc::new(FaultyStore::new(self.store(), Arc::clone(fuse), mutation, Arc::clone(&self.owners)));
+        let target: Arc<dyn Target> =
+            Arc::new(FaultyTarget::new(self.target(), Arc::clone(fuse), mutation));
+        let staging: Arc<dyn Staging> = Arc::new(FaultyStaging::new(
+            StageDirectory::open(&self.stage_dir()).unwrap(),
+            Arc::clone(fuse),
+            mutation,
+        ));
+        let cipher = StreamCipher::new(Arc::clone(&self.keyring), self.store(), self.key());
+        Stream { key: self.key(), store, target, staging, cipher, lease_ms: 60_000 }
+    }
+
+    /// Lets the next owner take the stream, as when a process died and its lease ran
+    /// out.
+    pub async fn bury_owner(&self) {
+        let newest = self.owners.newest.lock().unwrap().clone();
+        if let Some(lease) = newest {
+            // One that ended well has given its lease back.
+            drop(self.store().expire(&lease).await);
+        }
+    }
+
+    /// Whether readers see the truth; a damaged log is not whole either.
+    pub async fn is_whole(&self) -> bool {
+        match self.try_landed().await {
+            Ok(landed) => landed == World::truth(),
+            Err(_) => false,
+        }
+    }
+
+    /// [`World::try_landed`], on a log that must be sound.
+    pub async fn landed(&self) -> BTreeMap<String, Vec<u64>> {
+        self.try_landed().await.unwrap()
+    }
+
+    /// Everything that a reader sees, as partition -> row numbers in order.
+    pub async fn try_landed(&self) -> Result<BTreeMap<String, Vec<u64>>, Error> {
+        let target = self.target();
+        let view = lake::view(&target, &self.key()).await?;
+        let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for seen in &view.objects {
+            let key = format!("{}/{}", tidegate_landing::log::stream_prefix(&self.key()), seen.object.key);
+            let bytes = target.read(&key).await.unwrap().expect("a slot names it");
+            assert_eq!(tidegate_landing::log::sha256(&bytes), seen.object.sha256, "{key}");
+            let text = zstd::decode_all(&bytes[..]).unwrap();
+            let mut count = 0;
+            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let row: serde_json::Value = serde_json::from_slice(line).unwrap();
+                let part = row["part"].as_str().unwrap().to_owned();
+                rows.entry(part).or_default().push(row["n"].as_u64().unwrap());
+                count += 1;
+            }
+            assert_eq!(count, seen.object.rows, "{key}");
+        }
+        rows.values_mut().for_each(|numbers| numbers.sort_unstable());
+        Ok(rows)
+    }
+
+    /// What the source holds, in the shape of [`World::landed`].
+    pub fn truth() -> BTreeMap<String, Vec<u64>> {
+        PLAN.iter().map(|part| ((*part).to_owned(), (0..ROWS).collect())).collect()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        policy: BatchPolicy { rows_max: 5, ..BatchPolicy::default() },
+        format: Format::JsonlZstd,
+        columns: None,
+    }
+}
+
+/// A page with rows `from..to` of `part`.
+fn page(part: &str, from: u64, to: u64) -> Page {
+    let mut body = Vec::new();
+    let mut rows = Vec::new();
+    for n in from..to {
+        let start = u32::try_from(body.len()).unwrap();
+        body.extend_from_slice(format!("{{\"id\":\"{part}-{n}\",\"part\":\"{part}\",\"n\":{n}}}").as_bytes());
+        let end = u32::try_from(body.len()).unwrap();
+        let key_end = start + 7 + u32::try_from(format!("{part}-{n}").len()).unwrap();
+        rows.push(Row {
+            record: start..end,
+            key: Text::Body(start + 7..key_end),
+            version: None,
+            operation: Operation::Upsert,
+        });
+    }
+    Page { body: Bytes::from(body), side: Bytes::new(), rows, rejected: Vec::new(), extracted_at_ms: 1 }
+}
+
+fn planned(id: &str) -> PlannedPartition {
+    PlannedPartition {
+        id: PartitionId::parse(id).unwrap(),
+        descriptor: "{}".to_owned(),
+        window: None,
+        estimated_records: None,
+    }
+}
+
+/// The bounds of a partition of the source: children halve "wide".
+fn bounds(id: &str) -> (&str, u64, u64) {
+    match id {
+        "narrow" => ("narrow", 0, ROWS),
+        "wide.low" => ("wide", 0, ROWS / 2),
+        "wide.high" => ("wide", ROWS / 2, ROWS),
+        other => panic!("no such partition: {other}"),
+    }
+}
+
+/// One owner's life: takes the stream over and reads until everything is read, or
+/// until something fails. Partitions take turns, page by page.
+pub async fn live(stream: Stream) -> Result<usize, Error> {
+    let writer = StreamWriter::open(stream, settings()).await?;
+    let rewinds = writer.abandoned();
+    let handle = writer.handle();
+    let read = async {
+        let state = handle.state();
+        if state.kind.is_none() {
+            let how = GenerationKind { mode: Mode::Incremental, landing: Landing::Append };
+            handle.change(Change::Begin { generation: 1, how }).await?;
+        }
+        if handle.state().run == 0 {
+            let partitions = PLAN.iter().map(|id| planned(id)).collect();
+            handle.change(Change::Plan { run: 1, partitions }).await?;
+        }
+        loop {
+            let state = handle.state();
+            let open: Vec<_> = state.open_partitions().cloned().collect();
+            if open.is_empty() {
+                return Ok::<(), Error>(());
+            }
+            for partition in open {
+                let id = partition.planned.id;
+                let spool = std::env::temp_dir();
+                let mut part = PartitionWriter::new(handle.clone(), id.clone(), spool);
+                if id.as_str() == "wide" {
+                    part.split(vec![planned("wide.low"), planned("wide.high")]).await?;
+                    continue;
+                }
+                let (source, first, end) = bounds(id.as_str());
+                let from = partition.state.map_or(first, |state| state.parse().unwrap());
+                let to = (from + PAGE).min(end);
+                part.push(page(source, from, to)).await?;
+                if to == end {
+                    part.finish(to.to_string()).await?;
+                } else {
+                    part.save(to.to_string()).await?;
+                }
+            }
+        }
+    };
+    let read: Result<(), Error> = read.await;
+    let closed = writer.close().await;
+    read?;
+    closed?;
+    Ok(rewinds)
+}

@@ -1,0 +1,49 @@
+//! `tidegate connections`: authorise and check.
+
+use crate::authorize;
+use crate::cli::Place;
+use crate::node::{self, Node};
+use crate::report;
+use crate::sync_run::Document;
+use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tidegate_sandbox::CallContext;
+use tidegate_store::kv::KvScope;
+use tokio_util::sync::CancellationToken;
+
+/// `tidegate connections authorize FILE`.
+pub async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
+    let document = Document::read(path)?;
+    let node = Node::open(place, node::operator_file(place)?).await?;
+    let connector = node.connector(&document.connector_path()).await?;
+    let session = node.session(&document.file.tenant, &document.file.connection, &connector)?;
+    let methods = authorize::methods(connector.manifest(), &document.file);
+    if methods.is_empty() {
+        bail!("{}: connection.oauth_app is missing, so there is nothing to authorise", path.display());
+    }
+    for method in methods {
+        if !again && session.has_grant(method).await? {
+            report::say(&format!("{method}: authorised already; use --again to replace the grant"));
+            continue;
+        }
+        authorize::by_person(&session, method).await?;
+        report::say(&format!("{method}: authorised"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `tidegate connections check FILE`.
+pub async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
+    let document = Document::read(path)?;
+    let file = &document.file;
+    let node = Node::open(place, node::operator_file(place)?).await?;
+    let connector = node.connector(&document.connector_path()).await?;
+    let session = node.session(&file.tenant, &file.connection, &connector)?;
+    let scope = KvScope { tenant: file.tenant.clone(), connection: file.connection.id.clone() };
+    let context = CallContext::new(session, Arc::clone(&node.store), scope, CancellationToken::new());
+    connector.check(context, file.connection.config.to_string()).await?;
+    report::say(&format!("connection {} works", file.connection.id));
+    Ok(ExitCode::SUCCESS)
+}

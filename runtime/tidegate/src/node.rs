@@ -1,0 +1,164 @@
+//! The composition root: one node's parts, built in order from its directory and
+//! the operator's file.
+
+use crate::cli::Place;
+use crate::config::{self, ConnectionFile, OperatorFile, TargetFile};
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use secrecy::ExposeSecret as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tidegate_broker::{Broker, Class, Connection, Keyring, OauthApp, Session};
+use tidegate_domain::id::TenantId;
+use tidegate_landing::directory::DirectoryTarget;
+use tidegate_landing::s3::{S3Config, S3Target};
+use tidegate_landing::stage::{self, StageDirectory, Staging};
+use tidegate_landing::target::Target;
+use tidegate_sandbox::{CompileLimits, Compiler, Connector, Sandbox};
+use tidegate_store::{SqliteStore, Store};
+
+/// A stream's lease unless the operator says otherwise, in milliseconds.
+const LEASE_MS: u64 = 30_000;
+
+/// Everything that a run shares.
+pub struct Node {
+    pub store: Arc<dyn Store>,
+    pub keyring: Arc<Keyring>,
+    pub broker: Broker,
+    pub sandbox: Sandbox,
+    pub staging: Arc<dyn Staging>,
+    pub spool_dir: PathBuf,
+    pub lease_ms: u64,
+    operator: OperatorFile,
+}
+
+/// The operator's file; an empty one without `--operator`.
+pub fn operator_file(place: &Place) -> Result<OperatorFile> {
+    Ok(match &place.operator {
+        Some(path) => config::read(path)?,
+        None => OperatorFile::default(),
+    })
+}
+
+impl Node {
+    /// Opens the node's directory.
+    ///
+    /// The node key lies outside the database's directory, so that a backup of the
+    /// one does not open the other.
+    pub async fn open(place: &Place, operator: OperatorFile) -> Result<Node> {
+        let folder = |name: &str| -> Result<PathBuf> {
+            let path = place.state.join(name);
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("cannot make {}; choose another directory with --state", path.display()))?;
+            Ok(path)
+        };
+        let (database, keys, cache) = (folder("db")?, folder("keys")?, folder("cache")?);
+        let (staged, spool_dir) = (folder("staged")?, folder("spool")?);
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await??;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let keyring = Arc::new(Keyring::open(&keys.join("node.key"))?);
+        let mut broker_config = operator.broker.clone();
+        broker_config.spool_dir.clone_from(&spool_dir);
+        let broker = Broker::new(broker_config, Arc::clone(&store), Arc::clone(&keyring))?;
+        let sandbox = Sandbox::new(sandbox_config(cache, &operator)?, Arc::clone(&keyring))?;
+        let staging: Arc<dyn Staging> = Arc::new(StageDirectory::open(&staged)?);
+        let removed = stage::remove_orphans(&*staging, &store.staged_paths().await?)?;
+        if removed > 0 {
+            tracing::info!(removed, "staged files of a former run that no batch needs were removed");
+        }
+        let lease_ms = operator.lease_ms.unwrap_or(LEASE_MS);
+        Ok(Node { store, keyring, broker, sandbox, staging, spool_dir, lease_ms, operator })
+    }
+
+    /// Admits the component in `file`.
+    pub async fn connector(&self, file: &Path) -> Result<Arc<Connector>> {
+        let wasm = std::fs::read(file)
+            .with_context(|| format!("cannot read the component {}", file.display()))?;
+        let admitted = self.sandbox.admit(Bytes::from(wasm)).await;
+        admitted.with_context(|| format!("{} cannot be used", file.display()))
+    }
+
+    /// A session for a connection.
+    pub fn session(&self, tenant: &TenantId, file: &ConnectionFile, connector: &Connector) -> Result<Session> {
+        let mut secrets = std::collections::BTreeMap::new();
+        for (name, secret) in &file.secrets {
+            secrets.insert(name.clone(), secret.resolve(&format!("connection.secrets.{name}"))?);
+        }
+        let oauth_app = match &file.oauth_app {
+            None => None,
+            Some(app) => Some(OauthApp {
+                client_id: app.client_id.clone(),
+                client_secret: app.client_secret.resolve("connection.oauth_app.client_secret")?,
+            }),
+        };
+        let serde_json::Value::Object(config) = file.config.clone() else {
+            bail!("connection.config must be a mapping");
+        };
+        Ok(self.broker.session(Connection {
+            tenant: tenant.clone(),
+            id: file.id.clone(),
+            manifest: Arc::clone(connector.manifest()),
+            config,
+            secrets,
+            oauth_app,
+            account: file.account.clone(),
+            class: Class::Incremental,
+        }))
+    }
+
+    /// Opens a target and proves that it can be used.
+    pub async fn target(&self, file: &TargetFile) -> Result<Arc<dyn Target>> {
+        open_target(file, &self.operator).await
+    }
+}
+
+fn sandbox_config(cache_dir: PathBuf, operator: &OperatorFile) -> Result<tidegate_sandbox::Config> {
+    let exe = std::env::current_exe().context("cannot find the program's own file")?;
+    let compiler = Compiler::Child {
+        exe,
+        args: vec!["compile-component".to_owned()],
+        limits: CompileLimits::default(),
+    };
+    let mut config = tidegate_sandbox::Config::new(cache_dir, compiler);
+    if let Some(threads) = operator.guest_threads {
+        config.threads = threads;
+    }
+    Ok(config)
+}
+
+/// Opens a target without a node, for readers.
+pub async fn open_target(file: &TargetFile, operator: &OperatorFile) -> Result<Arc<dyn Target>> {
+    if let Some(path) = file.url.strip_prefix("file://") {
+        if !path.starts_with('/') {
+            bail!("target.url {}: use three slashes and an absolute path", file.url);
+        }
+        return Ok(Arc::new(DirectoryTarget::open(Path::new(path))?));
+    }
+    let Some(rest) = file.url.strip_prefix("s3://") else {
+        bail!("target.url {}: use file:///directory or s3://bucket/prefix", file.url);
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let key = |secret: &Option<config::Secret>, field: &str| match secret {
+        Some(secret) => secret.resolve(field),
+        None => bail_missing(field),
+    };
+    let config = S3Config {
+        endpoint: file.endpoint.clone(),
+        region: file.region.clone(),
+        bucket: bucket.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        path_style: file.path_style,
+        access_key: key(&file.access_key, "target.access_key")?.expose_secret().to_owned(),
+        secret_key: key(&file.secret_key, "target.secret_key")?,
+        session_token: None,
+    };
+    let target = S3Target::connect(config, &operator.target_origins)?;
+    Ok(Arc::new(target))
+}
+
+fn bail_missing(field: &str) -> Result<secrecy::SecretString, config::Error> {
+    Err(config::Error::Value {
+        field: field.to_owned(),
+        reason: "an s3:// target needs it; name it as ${env:NAME}".to_owned(),
+    })
+}

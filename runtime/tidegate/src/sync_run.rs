@@ -1,0 +1,142 @@
+//! `tidegate sync run`: one sync file, once, to its end.
+
+use crate::cli::Place;
+use crate::config::{self, StreamFile, SyncFile};
+use crate::node::{self, Node};
+use crate::{authorize, report};
+use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tidegate_broker::Session;
+use tidegate_domain::id::JobId;
+use tidegate_domain::sync::Window;
+use tidegate_engine::progress::Progress;
+use tidegate_engine::stream::{StreamSpec, SyncContext};
+use tidegate_engine::sync::{self, JobReport};
+use tidegate_landing::target::Target;
+use tokio_util::sync::CancellationToken;
+
+/// A sync file, read and checked, with the place it was read from.
+pub struct Document {
+    pub file: SyncFile,
+    folder: PathBuf,
+}
+
+impl Document {
+    pub fn read(path: &Path) -> Result<Document> {
+        let file: SyncFile = config::read(path)?;
+        file.validate().with_context(|| format!("{} is not valid", path.display()))?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Document { file, folder })
+    }
+
+    /// The component, relative to the sync file.
+    pub fn connector_path(&self) -> PathBuf {
+        self.folder.join(&self.file.connection.connector)
+    }
+}
+
+/// A run that is ready to start.
+pub struct Prepared {
+    pub context: SyncContext,
+    pub specs: Vec<StreamSpec>,
+    pub session: Session,
+    pub target: Arc<dyn Target>,
+}
+
+/// Builds everything that a run needs; nothing is read from the CRM yet.
+pub async fn prepare(node: &Node, document: &Document, stop: CancellationToken) -> Result<Prepared> {
+    let file = &document.file;
+    let connector = node.connector(&document.connector_path()).await?;
+    let session = node.session(&file.tenant, &file.connection, &connector)?;
+    let target = node.target(&file.target).await?;
+    let context = SyncContext {
+        tenant: file.tenant.clone(),
+        sync: file.sync.clone(),
+        connection: file.connection.id.clone(),
+        connector,
+        session: session.clone(),
+        config: file.connection.config.to_string(),
+        store: Arc::clone(&node.store),
+        keyring: Arc::clone(&node.keyring),
+        target: Arc::clone(&target),
+        staging: Arc::clone(&node.staging),
+        spool_dir: node.spool_dir.clone(),
+        format: file.target.format,
+        policy: file.batch,
+        lease_ms: node.lease_ms,
+        stop,
+        progress: Arc::new(Progress::default()),
+    };
+    let specs = file.streams.iter().map(spec).collect();
+    Ok(Prepared { context, specs, session, target })
+}
+
+fn spec(stream: &StreamFile) -> StreamSpec {
+    let milliseconds = |moment: jiff::Timestamp| u64::try_from(moment.as_millisecond()).unwrap_or_default();
+    StreamSpec {
+        name: stream.name.clone(),
+        mode: stream.mode,
+        landing: stream.landing,
+        fields: stream.fields.clone(),
+        window: stream.window.as_ref().map(|window| Window {
+            since_ms: milliseconds(window.since),
+            until_ms: milliseconds(window.until),
+        }),
+        partitions_max: stream.partitions_max,
+    }
+}
+
+/// Runs what was prepared, with progress on standard error.
+pub async fn run_prepared(prepared: &Prepared, json: bool) -> Result<JobReport> {
+    let job = new_job_id()?;
+    let watch = report::Watch::start(json, Arc::clone(&prepared.context.progress), prepared.session.clone());
+    let ran = sync::run(&prepared.context, job, &prepared.specs).await;
+    watch.stop().await;
+    Ok(ran?)
+}
+
+fn new_job_id() -> Result<JobId> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).context("the operating system gives no random bytes")?;
+    Ok(JobId::parse(format!("job-{}", data_encoding::HEXLOWER.encode(&random)))?)
+}
+
+/// Stops gracefully on SIGINT and SIGTERM: guests checkpoint, batches are sealed
+/// and committed. A second signal ends the process at once, which is as safe.
+pub async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return; // without handlers the default action ends the process, which is safe
+    };
+    for code in [None, Some(130)] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if let Some(code) = code {
+            std::process::exit(code);
+        }
+        stop.cancel();
+    }
+}
+
+/// `tidegate sync run FILE`.
+pub async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
+    let document = Document::read(path)?;
+    let operator = node::operator_file(place)?;
+    report::mappings(&operator.broker, place.json);
+    let node = Node::open(place, operator).await?;
+    let stop = CancellationToken::new();
+    let mut signals = tokio::task::JoinSet::new();
+    signals.spawn(stop_on_signal(stop.clone()));
+    let prepared = prepare(&node, &document, stop).await?;
+    authorize::ensure(&prepared.session, prepared.context.connector.manifest(), &document.file, place.json).await?;
+    let began = tokio::time::Instant::now();
+    let ran = run_prepared(&prepared, place.json).await?;
+    report::job(&ran, &prepared, &document, path, began.elapsed(), place.json);
+    Ok(report::exit_code(ran.state))
+}
