@@ -1,0 +1,5 @@
+//! What the whole product promises, tested through its binary and its library
+//! crates; one binary, so that it links once. One module per topic.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod tidy;
