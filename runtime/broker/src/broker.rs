@@ -21,7 +21,7 @@ pub struct Broker {
 
 /// What sessions share.
 pub(crate) struct Shared {
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     pub(crate) limiter: Limiter,
     pub(crate) grants: Grants,
     dialer: Dialer,
@@ -57,7 +57,7 @@ impl Broker {
             limiter: Limiter::new(config.limit_scale, Arc::clone(&store)),
             grants: Grants::new(store, keyring),
             tenants: Mutex::default(),
-            config,
+            config: Arc::new(config),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -3,7 +3,7 @@
 
 mod client;
 
-pub use client::{HttpClient, http_client};
+pub use client::{HttpClient, SendError, http_client};
 
 use crate::config::{Config, Origin};
 use crate::{Error, FetchFault};

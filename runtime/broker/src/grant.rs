@@ -1,27 +1,275 @@
-//! Grants.
-use crate::{Error, Keyring};
-use std::sync::Arc;
-use tidegate_domain::manifest::Manifest;
-use tidegate_store::Store;
+//! Grants: fresh tokens, one refresh at a time, durable before first use.
+//!
+//! A refresh runs to its end even where its caller is gone: the provider may have
+//! replaced the pair already, and then the answer is all that is left of the grant.
 
-/// An authorization that a person has begun.
-#[derive(Debug)]
-pub struct PendingAuthorization {
-    /// Where the person consents.
-    pub url: String,
-    /// What the provider must send back beside the code.
-    pub state: String,
-    pub(crate) method: String,
-    pub(crate) redirect_uri: String,
-    pub(crate) verifier: Option<secrecy::SecretString>,
+mod authorize;
+mod credential;
+mod exchange;
+mod refresh;
+mod tokens;
+
+pub use authorize::PendingAuthorization;
+pub(crate) use authorize::complete;
+pub(crate) use authorize::pending;
+pub(crate) use credential::{Credential, check_manifest, of_secrets, signed_headers, signed_query};
+pub(crate) use tokens::Tokens;
+
+use crate::broker::Tenant;
+use crate::connection::OauthApp;
+use crate::{Config, Connection, Error, Keyring};
+use exchange::Client;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_domain::manifest::{AuthKind, AuthMethod};
+use tidegate_store::Store;
+use tidegate_store::clock::now_ms;
+use tidegate_store::grants::{GrantKey, GrantState};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+/// All grants of the process.
+pub(crate) struct Grants {
+    vault: Arc<Vault>,
+    cells: Mutex<HashMap<GrantKey, Cell>>,
+    tasks: TaskTracker,
 }
-pub(crate) struct Grants;
-impl Grants {
-    pub(crate) fn new(_: Arc<dyn Store>, _: Arc<Keyring>) -> Self {
-        Self
+
+/// Where grants are kept.
+pub(crate) struct Vault {
+    store: Arc<dyn Store>,
+    keyring: Arc<Keyring>,
+    /// Applications that a token endpoint refused, and until when they rest.
+    refused_apps: Mutex<HashMap<String, Instant>>,
+}
+
+/// One grant in this process. The lock is async because a refresh is awaited under
+/// it: that is the single flight.
+type Cell = Arc<tokio::sync::Mutex<CellState>>;
+
+#[derive(Default)]
+pub(crate) struct CellState {
+    current: Option<Arc<Current>>,
+    /// Exchanged, but the store did not take it yet; never used before it did.
+    unsaved: Option<refresh::Unsaved>,
+    /// The token endpoint declined: until then, the same answer.
+    rests_until: Option<Instant>,
+}
+
+/// A usable pair of tokens.
+pub(crate) struct Current {
+    pub(crate) version: u64,
+    pub(crate) tokens: Tokens,
+}
+
+/// One OAuth method of one connection.
+#[derive(Clone)]
+pub(crate) struct Grant {
+    pub(crate) key: GrantKey,
+    method: Arc<AuthMethod>,
+    app: OauthApp,
+    token_url: Url,
+    keep: Arc<[(String, String)]>,
+    client: Client,
+}
+
+impl Grant {
+    /// None where the method has no token endpoint.
+    pub(crate) fn of(
+        connection: &Connection,
+        method: &AuthMethod,
+        tenant: &Tenant,
+        config: &Arc<Config>,
+    ) -> Result<Option<Self>, Error> {
+        let (token_url, keep) = match &method.kind {
+            AuthKind::Oauth2Code(code) => (&code.token_url, &code.keep),
+            AuthKind::Oauth2Client(client) => (&client.token_url, &client.keep),
+            _ => return Ok(None),
+        };
+        let app = connection.oauth_app.clone().ok_or_else(|| {
+            Error::config(format!(
+                "connection {} uses OAuth method {} and has no OAuth application",
+                connection.id, method.name
+            ))
+        })?;
+        let url = crate::endpoint::fill_url(token_url, &connection.config)?;
+        Ok(Some(Self {
+            key: GrantKey {
+                tenant: connection.tenant.clone(),
+                connection: connection.id.clone(),
+                method: method.name.clone(),
+            },
+            method: Arc::new(method.clone()),
+            app,
+            token_url: mapped(config, url),
+            keep: keep.as_slice().into(),
+            client: Client::new(tenant, config),
+        }))
     }
-    pub(crate) async fn close(&self) {}
+
+    fn app_key(&self) -> String {
+        format!("{} {}", self.token_url, self.app.client_id)
+    }
 }
-pub(crate) fn check_manifest(_: &Manifest) -> Result<(), Error> {
-    Ok(())
+
+/// The URL after the operator's mapping.
+pub(crate) fn mapped(config: &Config, url: Url) -> Url {
+    let origin = crate::Origin::of(&url);
+    match origin.and_then(|origin| config.mapped(&origin).cloned()) {
+        Some(to) => to.replace_in(&url),
+        None => url,
+    }
+}
+
+impl Grants {
+    pub(crate) fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>) -> Self {
+        Self {
+            vault: Arc::new(Vault {
+                store,
+                keyring,
+                refused_apps: Mutex::default(),
+            }),
+            cells: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn cell(&self, key: &GrantKey) -> Cell {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = cells.entry(key.clone()).or_default();
+        Arc::clone(cell)
+    }
+
+    /// A token that is good for now. `refused` is the version that the provider
+    /// did not take: only a newer one will do. Says whether it was renewed.
+    pub(crate) async fn token(
+        &self,
+        grant: &Grant,
+        refused: Option<u64>,
+    ) -> Result<(Arc<Current>, bool), Error> {
+        let cell = self.cell(&grant.key);
+        let mut state = cell.lock_owned().await;
+        if let Some(current) = state.usable(refused) {
+            return Ok((current, false));
+        }
+        if self.tasks.is_closed() {
+            return Err(Error::Closed);
+        }
+        let vault = Arc::clone(&self.vault);
+        let grant = grant.clone();
+        let renewal = self.tasks.spawn(async move {
+            let renewed = refresh::renew(&vault, &grant, &mut state, refused).await;
+            match renewed {
+                // An old token serves while a new one is not to be had.
+                Err(Error::TokenEndpoint { .. }) => match state.alive(refused) {
+                    Some(current) => Ok((current, false)),
+                    None => renewed,
+                },
+                renewed => renewed,
+            }
+        });
+        renewal.await.map_err(|_| Error::Closed)?
+    }
+
+    /// What the token answer kept, without a look at its age.
+    pub(crate) async fn kept(&self, grant: &Grant) -> Result<BTreeMap<String, String>, Error> {
+        let known = {
+            let cell = self.cell(&grant.key);
+            let state = cell.lock().await;
+            state.current.clone()
+        };
+        let current = match known {
+            Some(current) => current,
+            None => self.token(grant, None).await?.0,
+        };
+        Ok(current.tokens.kept.clone())
+    }
+
+    /// Whether a person authorised, and need not do so again.
+    pub(crate) async fn is_authorised(&self, key: &GrantKey) -> Result<bool, Error> {
+        let stored = self.vault.store.grant(key).await?;
+        Ok(stored.is_some_and(|grant| grant.state != GrantState::NeedsReauth))
+    }
+
+    /// Stores a first pair, whatever was there.
+    pub(crate) async fn replace(&self, grant: &Grant, tokens: Tokens) -> Result<(), Error> {
+        let cell = self.cell(&grant.key);
+        let mut state = cell.lock().await;
+        let current = self.vault.put(&grant.key, tokens).await?;
+        *state = CellState {
+            current: Some(current),
+            ..CellState::default()
+        };
+        Ok(())
+    }
+}
+
+impl CellState {
+    fn usable(&self, refused: Option<u64>) -> Option<Arc<Current>> {
+        self.newer(refused)
+            .filter(|current| current.tokens.is_fresh(now_ms()))
+    }
+
+    fn alive(&self, refused: Option<u64>) -> Option<Arc<Current>> {
+        self.newer(refused)
+            .filter(|current| current.tokens.is_alive(now_ms()))
+    }
+
+    fn newer(&self, refused: Option<u64>) -> Option<Arc<Current>> {
+        let current = self.current.clone()?;
+        refused
+            .is_none_or(|refused| current.version > refused)
+            .then_some(current)
+    }
+}
+
+/// Binds the ciphertext to its row and version; the tenant is bound by the key.
+fn purpose(key: &GrantKey, version: u64) -> String {
+    format!("grant/{}/{}/{version}", key.connection, key.method)
+}
+
+impl Vault {
+    async fn load(&self, key: &GrantKey) -> Result<Option<(Arc<Current>, GrantState)>, Error> {
+        let Some(stored) = self.store.grant(key).await? else {
+            return Ok(None);
+        };
+        let store = &*self.store;
+        let purpose = purpose(key, stored.version);
+        let plain = self
+            .keyring
+            .unseal(store, &key.tenant, &purpose, &stored.sealed)
+            .await?;
+        let tokens = Tokens::from_bytes(&plain).ok_or(Error::Unseal { purpose })?;
+        let current = Current {
+            version: stored.version,
+            tokens,
+        };
+        Ok(Some((Arc::new(current), stored.state)))
+    }
+
+    async fn seal(&self, key: &GrantKey, version: u64, tokens: &Tokens) -> Result<Vec<u8>, Error> {
+        let store = &*self.store;
+        let plain = tokens.to_bytes();
+        self.keyring
+            .seal(store, &key.tenant, &purpose(key, version), &plain)
+            .await
+    }
+
+    /// Puts the pair over whatever version is stored.
+    async fn put(&self, key: &GrantKey, tokens: Tokens) -> Result<Arc<Current>, Error> {
+        loop {
+            let stored = self.store.grant(key).await?;
+            let version = stored.map_or(0, |grant| grant.version) + 1;
+            let sealed = self.seal(key, version, &tokens).await?;
+            if self.store.put_grant(key, version, &sealed).await? {
+                return Ok(Arc::new(Current { version, tokens }));
+            }
+        }
+    }
 }

@@ -1,0 +1,350 @@
+//! Renews tokens: one flight in the process by the cell's lock, one in the fleet by
+//! the store's, and durable before anyone sees the new pair.
+
+use super::exchange::{self, Outcome};
+use super::{CellState, Current, Grant, Tokens, Vault};
+use crate::Error;
+use secrecy::ExposeSecret;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tidegate_domain::id::OwnerToken;
+use tidegate_domain::manifest::AuthKind;
+use tidegate_store::grants::GrantState;
+use tokio::time::{Instant, sleep};
+
+/// How long the right to refresh holds: more than the token request's deadline,
+/// since the provider cannot be fenced.
+const RIGHT_MS: u64 = 45_000;
+/// How often another process' refresh is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// A declined request is not repeated for this long.
+const REST: Duration = Duration::from_secs(60);
+/// Tries to store a new pair before the caller is told; it is kept and tried again
+/// with the next request.
+const STORE_TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A pair that was given and is not stored yet.
+pub(super) struct Unsaved {
+    version: u64,
+    owner: OwnerToken,
+    tokens: Tokens,
+}
+
+/// The newest usable token, renewed if need be. Says whether it was.
+pub(super) async fn renew(
+    vault: &Vault,
+    grant: &Grant,
+    cell: &mut CellState,
+    refused: Option<u64>,
+) -> Result<(Arc<Current>, bool), Error> {
+    if let Some(unsaved) = cell.unsaved.take() {
+        save(vault, grant, cell, unsaved).await?;
+        if let Some(current) = cell.usable(refused) {
+            return Ok((current, false));
+        }
+    }
+    rest(vault, grant, cell)?;
+    if matches!(grant.method.kind, AuthKind::Oauth2Client(_)) {
+        return client_credentials(vault, grant, cell).await;
+    }
+    let Some((current, state)) = vault.load(&grant.key).await? else {
+        return Err(Error::Auth(format!(
+            "connection {} is not authorised; authorise {}",
+            grant.key.connection, grant.key.method
+        )));
+    };
+    if state == GrantState::NeedsReauth {
+        cell.current = None;
+        return Err(needs_reauth(grant));
+    }
+    cell.current = Some(current);
+    if let Some(current) = cell.usable(refused) {
+        return Ok((current, false));
+    }
+    refresh(vault, grant, cell, state).await
+}
+
+fn needs_reauth(grant: &Grant) -> Error {
+    Error::Auth(format!(
+        "the authorisation of connection {} has ended; authorise {} again",
+        grant.key.connection, grant.key.method
+    ))
+}
+
+fn app_refused(grant: &Grant) -> Error {
+    Error::Auth(format!(
+        "the provider refuses the OAuth application {}; an operator must correct its id or \
+         secret (no authorisation was changed)",
+        grant.app.client_id
+    ))
+}
+
+/// Repeats the last refusal for a while instead of asking again.
+fn rest(vault: &Vault, grant: &Grant, cell: &CellState) -> Result<(), Error> {
+    let now = Instant::now();
+    if cell.rests_until.is_some_and(|until| until > now) {
+        return Err(declined(grant));
+    }
+    let refused = vault
+        .refused_apps
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&grant.app_key())
+        .is_some_and(|&until| until > now);
+    if refused {
+        Err(app_refused(grant))
+    } else {
+        Ok(())
+    }
+}
+
+fn refuse_app(vault: &Vault, grant: &Grant) -> Error {
+    tracing::error!(
+        client.id = grant.app.client_id,
+        "the token endpoint refuses the application"
+    );
+    vault
+        .refused_apps
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(grant.app_key(), Instant::now() + REST);
+    app_refused(grant)
+}
+
+fn declined(grant: &Grant) -> Error {
+    Error::Auth(format!(
+        "the token endpoint of {} declined; check the authorisation and its scopes",
+        grant.key.method
+    ))
+}
+
+fn unreachable_now(grant: &Grant, reason: String) -> Error {
+    Error::TokenEndpoint {
+        method: grant.key.method.clone(),
+        reason,
+    }
+}
+
+async fn refresh(
+    vault: &Vault,
+    grant: &Grant,
+    cell: &mut CellState,
+    mut state: GrantState,
+) -> Result<(Arc<Current>, bool), Error> {
+    let Some(current) = cell.current.clone() else {
+        return Err(needs_reauth(grant));
+    };
+    let Some(token) = &current.tokens.refresh else {
+        return Err(Error::Auth(format!(
+            "the token of connection {} is no longer taken and cannot be renewed; authorise {} again",
+            grant.key.connection, grant.key.method
+        )));
+    };
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.expose_secret()),
+    ];
+    loop {
+        let Some(owner) = begin(vault, grant, current.version).await? else {
+            return moved(vault, grant, cell).await;
+        };
+        let back = Back {
+            vault,
+            grant,
+            version: current.version,
+            owner,
+        };
+        match exchange::ask(grant, &form, Some(&current.tokens)).await {
+            Outcome::Tokens(tokens) => {
+                let unsaved = Unsaved {
+                    version: current.version,
+                    owner,
+                    tokens: *tokens,
+                };
+                let saved = save(vault, grant, cell, unsaved).await?;
+                return Ok((saved, true));
+            }
+            Outcome::GrantRefused => {
+                // A loser of a race holds a token that the winner replaced. It
+                // changes nothing: the version moved.
+                if back.give(GrantState::NeedsReauth).await? {
+                    cell.current = None;
+                    return Err(needs_reauth(grant));
+                }
+                return moved(vault, grant, cell).await;
+            }
+            Outcome::AppRefused => {
+                back.give(state).await?;
+                return Err(refuse_app(vault, grant));
+            }
+            Outcome::Declined(status) => {
+                tracing::warn!(status, method = grant.key.method, "a refresh was declined");
+                back.give(state).await?;
+                cell.rests_until = Some(Instant::now() + REST);
+                return Err(declined(grant));
+            }
+            Outcome::Unavailable(reason) => {
+                back.give(state).await?;
+                return Err(unreachable_now(grant, reason));
+            }
+            Outcome::Lost if state == GrantState::Unknown => {
+                back.give(GrantState::NeedsReauth).await?;
+                cell.current = None;
+                return Err(needs_reauth(grant));
+            }
+            Outcome::Lost => {
+                // The provider may have replaced the pair. Most take the old token
+                // once more within a grace time.
+                state = GrantState::Unknown;
+                back.give(state).await?;
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Takes the right to refresh; none where the version moved meanwhile.
+async fn begin(vault: &Vault, grant: &Grant, version: u64) -> Result<Option<OwnerToken>, Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(Error::Random)?;
+    let owner = OwnerToken::from_bytes(random);
+    // Longer than any right holds: then it is free, or the version moved.
+    let patience = Instant::now() + Duration::from_millis(2 * RIGHT_MS);
+    loop {
+        let begun = vault
+            .store
+            .begin_refresh(&grant.key, version, owner, RIGHT_MS)
+            .await?;
+        if begun {
+            return Ok(Some(owner));
+        }
+        let stored = vault.store.grant(&grant.key).await?;
+        let same = stored.is_some_and(|stored| {
+            stored.version == version && stored.state != GrantState::NeedsReauth
+        });
+        if !same {
+            return Ok(None);
+        }
+        if Instant::now() > patience {
+            return Err(unreachable_now(
+                grant,
+                "another process holds the right to refresh".to_owned(),
+            ));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Somebody else renewed: theirs is the one.
+async fn moved(
+    vault: &Vault,
+    grant: &Grant,
+    cell: &mut CellState,
+) -> Result<(Arc<Current>, bool), Error> {
+    match vault.load(&grant.key).await? {
+        Some((current, GrantState::Active | GrantState::Unknown)) => {
+            cell.current = Some(Arc::clone(&current));
+            Ok((current, false))
+        }
+        _ => {
+            cell.current = None;
+            Err(needs_reauth(grant))
+        }
+    }
+}
+
+/// Stores the pair, then shows it. A store that fails does not lose it: it stays in
+/// the cell, unused, for the next request.
+async fn save(
+    vault: &Vault,
+    grant: &Grant,
+    cell: &mut CellState,
+    unsaved: Unsaved,
+) -> Result<Arc<Current>, Error> {
+    let version = unsaved.version + 1;
+    let sealed = vault.seal(&grant.key, version, &unsaved.tokens).await?;
+    let mut tries = 0;
+    let stored = loop {
+        tries += 1;
+        let finished = vault
+            .store
+            .finish_refresh(&grant.key, unsaved.version, unsaved.owner, &sealed)
+            .await;
+        match finished {
+            Ok(stored) => break stored,
+            Err(error) if tries < STORE_TRIES => {
+                tracing::warn!(%error, "a new pair of tokens could not be stored; trying again");
+                sleep(PAUSE).await;
+            }
+            Err(error) => {
+                cell.unsaved = Some(unsaved);
+                return Err(error.into());
+            }
+        }
+    };
+    let tokens = unsaved.tokens;
+    let current = if stored {
+        Arc::new(Current { version, tokens })
+    } else {
+        // The right ran out. Where the version did not move, this pair is the only
+        // one that the provider still takes.
+        match vault.load(&grant.key).await? {
+            Some((stored, _)) if stored.version > unsaved.version => stored,
+            _ => vault.put(&grant.key, tokens).await?,
+        }
+    };
+    cell.current = Some(Arc::clone(&current));
+    Ok(current)
+}
+
+/// The right to refresh, to be given back.
+struct Back<'a> {
+    vault: &'a Vault,
+    grant: &'a Grant,
+    version: u64,
+    owner: OwnerToken,
+}
+
+impl Back<'_> {
+    /// False where the version moved and nothing was noted.
+    async fn give(self, state: GrantState) -> Result<bool, Error> {
+        let store = &self.vault.store;
+        let noted = store.abandon_refresh(&self.grant.key, self.version, self.owner, state);
+        Ok(noted.await?)
+    }
+}
+
+/// Such tokens are had for the asking, so they live in memory only.
+async fn client_credentials(
+    vault: &Vault,
+    grant: &Grant,
+    cell: &mut CellState,
+) -> Result<(Arc<Current>, bool), Error> {
+    let scope = match &grant.method.kind {
+        AuthKind::Oauth2Client(client) => client.scopes.join(" "),
+        _ => String::new(),
+    };
+    let mut form = vec![("grant_type", "client_credentials")];
+    if !scope.is_empty() {
+        form.push(("scope", &scope));
+    }
+    match exchange::ask(grant, &form, None).await {
+        Outcome::Tokens(tokens) => {
+            let version = cell.current.as_ref().map_or(0, |current| current.version) + 1;
+            let current = Arc::new(Current {
+                version,
+                tokens: *tokens,
+            });
+            cell.current = Some(Arc::clone(&current));
+            Ok((current, true))
+        }
+        Outcome::AppRefused => Err(refuse_app(vault, grant)),
+        Outcome::GrantRefused | Outcome::Declined(_) => {
+            cell.rests_until = Some(Instant::now() + REST);
+            Err(declined(grant))
+        }
+        Outcome::Unavailable(reason) => Err(unreachable_now(grant, reason)),
+        Outcome::Lost => Err(unreachable_now(grant, "no answer came".to_owned())),
+    }
+}

@@ -1,0 +1,213 @@
+//! One try: sign, send, read, judge.
+
+use super::{Checked, Signature, random};
+use crate::broker::{Shared, Tenant};
+use crate::call::Meters;
+use crate::endpoint::Allowed;
+use crate::limiter::{Bucket, Permit, Plan};
+use crate::transport::{self, Broken, Received};
+use crate::{FetchFault, Response, answer};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::Full;
+use std::time::Duration;
+use tidegate_domain::limit::MS;
+use tidegate_domain::manifest::{Manifest, ResponseClass};
+use tidegate_store::clock::now_ms;
+
+/// How long a long limit lasts where the provider does not say: one question in a
+/// quarter of an hour costs nothing.
+const LONG_WAIT_MS: u64 = 15 * 60 * 1000;
+
+type Outcome = Result<Response, FetchFault>;
+
+/// What a try came to. `outcome` is what the guest gets where no other try follows.
+pub(super) enum Verdict {
+    /// No other try.
+    Done(Outcome),
+    /// The token was refused; once, with a newer one.
+    Renew { version: u64, outcome: Outcome },
+    /// After the gate that was closed.
+    Throttled(Outcome),
+    /// After a back-off.
+    Again(Outcome),
+}
+
+/// What one try needs beside its request.
+pub(super) struct Attempt<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) tenant: &'a Tenant,
+    pub(super) manifest: &'a Manifest,
+    pub(super) plan: &'a Plan,
+    pub(super) bucket: &'a Bucket,
+    pub(super) meters: Meters<'a>,
+}
+
+impl Attempt<'_> {
+    pub(super) async fn run(
+        &self,
+        checked: &Checked<'_>,
+        allowed: Allowed,
+        signature: Signature,
+        mut permit: Permit,
+    ) -> Verdict {
+        let request = match signed(checked, &allowed, &signature) {
+            Ok(request) => request,
+            Err(fault) => return Verdict::Done(Err(fault)),
+        };
+        let sent_at_ms = now_ms();
+        permit.sent();
+        let received = self.exchange(checked, request, &mut permit).await;
+        match received {
+            Ok(received) => self.judge(checked, allowed, &signature, received, sent_at_ms),
+            Err(broken) => {
+                let may_repeat = repeatable(checked) || !broken.reached;
+                let passing = match &broken.fault {
+                    FetchFault::Dns(_)
+                    | FetchFault::Connect(_)
+                    | FetchFault::Timeout(_)
+                    | FetchFault::Protocol(_) => true,
+                    _ => false,
+                };
+                if may_repeat && passing {
+                    Verdict::Again(Err(broken.fault))
+                } else {
+                    Verdict::Done(Err(broken.fault))
+                }
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        checked: &Checked<'_>,
+        request: http::Request<Full<Bytes>>,
+        permit: &mut Permit,
+    ) -> Result<Received, Broken> {
+        let config = &self.shared.config;
+        let asked = checked.request;
+        let own_ms = asked.timeout_ms.map_or(u64::MAX, u64::from);
+        let timeout = Duration::from_millis(config.attempt_timeout_ms.min(own_ms));
+        let body_bytes_max = asked.body_bytes_max.unwrap_or(u64::MAX);
+        let exchange = transport::exchange(
+            &self.tenant.client,
+            request,
+            config,
+            body_bytes_max.min(config.body_bytes_max),
+            self.meters,
+            |headers| permit.answered(headers),
+        );
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Broken {
+                    fault: FetchFault::Timeout("no whole answer in time".to_owned()),
+                    reached: true,
+                })
+            })
+    }
+
+    /// Acts on the class of the answer before the guest sees it.
+    fn judge(
+        &self,
+        checked: &Checked<'_>,
+        allowed: Allowed,
+        signature: &Signature,
+        received: Received,
+        sent_at_ms: u64,
+    ) -> Verdict {
+        let status = received.status;
+        let class = answer::classify(self.manifest, status, &received.body);
+        let pause_ms = self.pause_ms(&received.headers);
+        let response = Response {
+            status,
+            headers: answer::shown_headers(self.manifest, &received.headers),
+            body: received.body,
+            endpoint: allowed.endpoint,
+            role: allowed.role,
+            sent_at_ms,
+        };
+        match class {
+            ResponseClass::Success | ResponseClass::Permanent => {
+                self.plan.served(self.bucket);
+                Verdict::Done(Ok(response))
+            }
+            ResponseClass::Auth => {
+                let outcome = Err(FetchFault::Auth(format!(
+                    "the provider refused the credential with status {status}"
+                )));
+                match signature.version {
+                    Some(version) => Verdict::Renew { version, outcome },
+                    None => Verdict::Done(outcome),
+                }
+            }
+            ResponseClass::ThrottledShort => self.throttled(&received.headers, pause_ms),
+            ResponseClass::ThrottledLong => {
+                let reset_ms = Plan::reset_wait_ms(self.bucket, &received.headers, now_ms());
+                let wait_ms = pause_ms.or(reset_ms).unwrap_or(LONG_WAIT_MS);
+                let until = self.plan.parked(self.bucket, wait_ms);
+                Verdict::Done(Err(throttled_until(until)))
+            }
+            ResponseClass::Transient => {
+                if pause_ms.is_some() {
+                    // Retry-After holds for everyone, whatever the status.
+                    self.throttled(&received.headers, pause_ms);
+                }
+                // 503 says that the request was not served (RFC 9110, 15.6.4).
+                if status == 503 || repeatable(checked) {
+                    Verdict::Again(Ok(response))
+                } else {
+                    Verdict::Done(Ok(response))
+                }
+            }
+        }
+    }
+
+    fn pause_ms(&self, headers: &HeaderMap) -> Option<u64> {
+        answer::retry_after_ms(headers, self.shared.limiter.clock().now_ms())
+    }
+
+    fn throttled(&self, headers: &HeaderMap, pause_ms: Option<u64>) -> Verdict {
+        let now_ms = self.shared.limiter.clock().now_ms();
+        let pause_ms = pause_ms.or_else(|| Plan::reset_wait_ms(self.bucket, headers, now_ms));
+        match random() {
+            Ok(random) => {
+                let until = self.plan.throttled(self.bucket, pause_ms, random);
+                Verdict::Throttled(Err(throttled_until(until)))
+            }
+            Err(fault) => Verdict::Done(Err(fault)),
+        }
+    }
+}
+
+fn throttled_until(until: u64) -> FetchFault {
+    FetchFault::Throttled {
+        until_ms: until.div_ceil(MS),
+    }
+}
+
+/// Whether sending again does no harm, even if the first was served.
+fn repeatable(checked: &Checked<'_>) -> bool {
+    let request = checked.request;
+    request.method.is_idempotent() || request.idempotency_key.is_some()
+}
+
+fn signed(
+    checked: &Checked<'_>,
+    allowed: &Allowed,
+    signature: &Signature,
+) -> Result<http::Request<Full<Bytes>>, FetchFault> {
+    let mut headers = checked.headers.clone();
+    let mut url = allowed.url.clone();
+    if let Some(credential) = &signature.credential {
+        credential.sign(&mut headers, &mut url)?;
+    }
+    let mut request = http::Request::new(Full::new(checked.body.clone()));
+    *request.method_mut() = checked.request.method.into();
+    *request.uri_mut() = url
+        .as_str()
+        .parse()
+        .map_err(|_| FetchFault::Invalid("the address is no URI".to_owned()))?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
