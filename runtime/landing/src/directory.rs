@@ -1,0 +1,304 @@
+//! A directory as a target: objects are files that appear whole, once, and durably.
+
+use crate::target::{Created, Error, Head, Payload, Stamp, Target};
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::Digest as _;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tidegate_domain::id::Sha256;
+
+/// Files on their way; its name cannot be a key's first part.
+const TEMPORARY: &str = ".tmp";
+
+/// Objects below one directory. Creation is a hard link, which fails where the name is
+/// taken, so the directory must be on a file system that has them.
+#[derive(Clone, Debug)]
+pub struct DirectoryTarget {
+    root: Arc<Path>,
+}
+
+impl DirectoryTarget {
+    /// Makes the directory ready.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it cannot be made or written.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let config = |error: io::Error| Error::Config {
+            target: locate(root, ""),
+            reason: format!("the directory cannot be used: {error}"),
+        };
+        fs::create_dir_all(root.join(TEMPORARY)).map_err(config)?;
+        let root = root.canonicalize().map_err(config)?;
+        sync_directory(&root).map_err(config)?;
+        Ok(DirectoryTarget { root: root.into() })
+    }
+
+    fn path(&self, key: &str) -> Result<PathBuf, Error> {
+        if is_key(key) {
+            return Ok(self.root.join(key));
+        }
+        Err(Error::Config {
+            target: locate(&self.root, ""),
+            reason: format!("{key:?} is not a key"),
+        })
+    }
+
+    /// Runs file operations where they may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let root = Arc::clone(&self.root);
+        let done = tokio::task::spawn_blocking(move || work(&root)).await;
+        let done = done.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+        done.map_err(|error| failed(&self.root, operation, error))
+    }
+}
+
+#[async_trait]
+impl Target for DirectoryTarget {
+    async fn create(&self, key: &str, payload: Payload, stamp: &Stamp) -> Result<Created, Error> {
+        let path = self.path(key)?;
+        let temporary = format!("{TEMPORARY}/{}", stamp.put_id);
+        let sha256 = stamp.sha256.clone();
+        let made = self
+            .blocking("creating an object", move |root| {
+                let temporary = root.join(temporary);
+                let made = create(root, &temporary, &path, &payload, &sha256);
+                // One that stays behind is no object and harms nobody.
+                match fs::remove_file(&temporary) {
+                    Ok(()) | Err(_) => made,
+                }
+            })
+            .await;
+        match made {
+            Ok(Made::Durably) => Ok(Created::Created),
+            Ok(Made::Already) => Ok(Created::Exists),
+            Ok(Made::Perhaps(error)) => {
+                let error = failed(&self.root, "syncing an object", error);
+                Ok(Created::Unknown(error))
+            }
+            Err(error @ Error::Unreachable { .. }) => Ok(Created::Unknown(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        let path = self.path(key)?;
+        self.blocking("reading an object", move |_| found(fs::read(path)))
+            .await
+            .map(|bytes| bytes.map(Bytes::from))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Head>, Error> {
+        let path = self.path(key)?;
+        self.blocking("looking at an object", move |_| {
+            let Some(mut file) = found(File::open(path))? else {
+                return Ok(None);
+            };
+            let (bytes, sha256) = copy(&mut file, &mut io::sink())?;
+            Ok(Some(Head {
+                bytes,
+                sha256: Some(sha256),
+            }))
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        if !prefix.is_empty() {
+            self.path(prefix.trim_end_matches('/'))?;
+        }
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        self.blocking("listing objects", move |root| {
+            let mut listing = Listing {
+                prefix: &prefix,
+                after: after.as_deref(),
+                limit,
+                keys: Vec::new(),
+            };
+            listing.add(root, "")?;
+            Ok(listing.keys)
+        })
+        .await
+    }
+
+    fn locate(&self, key: &str) -> String {
+        locate(&self.root, key)
+    }
+}
+
+/// A key that leads below the root, on every file system and every S3 dialect.
+pub(crate) fn is_key(key: &str) -> bool {
+    key.len() <= 900 && key.split('/').all(is_name)
+}
+
+/// A part of a key that is a name below the root and nothing else.
+fn is_name(part: &str) -> bool {
+    !part.is_empty() && part.len() <= 255 && !part.starts_with('.') && !part.contains(['\0', '\\'])
+}
+
+fn locate(root: &Path, key: &str) -> String {
+    format!("file://{}", root.join(key).display())
+}
+
+fn failed(root: &Path, operation: &'static str, error: io::Error) -> Error {
+    let target = locate(root, "");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full { target },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::Denied {
+            target,
+            operation,
+            source: error.into(),
+        },
+        io::ErrorKind::InvalidFilename | io::ErrorKind::NotADirectory => Error::Config {
+            target,
+            reason: format!("{operation} failed: {error}"),
+        },
+        _ => Error::Unreachable {
+            target,
+            operation,
+            source: error.into(),
+        },
+    }
+}
+
+enum Made {
+    Durably,
+    /// Linked, but the disk did not confirm it.
+    Perhaps(io::Error),
+    /// Not by us, or by us before.
+    Already,
+}
+
+fn create(
+    root: &Path,
+    temporary: &Path,
+    path: &Path,
+    payload: &Payload,
+    sha256: &Sha256,
+) -> io::Result<Made> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o640)
+        .open(temporary)?;
+    let written = match payload {
+        Payload::Bytes(bytes) => copy(&mut &bytes[..], &mut file)?,
+        Payload::File { path, .. } => copy(&mut File::open(path)?, &mut file)?,
+    };
+    if written.1 != *sha256 {
+        let text = "the bytes to be landed are not those that were hashed";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    file.sync_all()?;
+    let parent = path.parent().unwrap_or(root);
+    create_directories(root, parent)?;
+    match fs::hard_link(temporary, path) {
+        Ok(()) => Ok(match sync_directory(parent) {
+            Ok(()) => Made::Durably,
+            Err(error) => Made::Perhaps(error),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Already),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates a directory and its parents below the root, each durably.
+fn create_directories(root: &Path, directory: &Path) -> io::Result<()> {
+    if directory == root || directory.is_dir() {
+        return Ok(());
+    }
+    let parent = directory.parent().unwrap_or(root);
+    create_directories(root, parent)?;
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_directory(parent),
+    }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Copies to the end; returns the length and the hash of what was copied.
+fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<(u64, Sha256)> {
+    let mut hash = sha2::Sha256::new();
+    let mut block = vec![0; 128 << 10];
+    let mut bytes = 0;
+    loop {
+        match from.read(&mut block)? {
+            0 => return Ok((bytes, Sha256::from_bytes(hash.finalize().into()))),
+            read => {
+                hash.update(&block[..read]);
+                to.write_all(&block[..read])?;
+                bytes += read as u64;
+            }
+        }
+    }
+}
+
+struct Listing<'a> {
+    prefix: &'a str,
+    after: Option<&'a str>,
+    limit: usize,
+    keys: Vec<String>,
+}
+
+impl Listing<'_> {
+    /// Adds the keys below a directory whose key is `outer`, in order: a directory
+    /// sorts as if its name ended in a slash.
+    fn add(&mut self, directory: &Path, outer: &str) -> io::Result<()> {
+        let Some(entries) = found(fs::read_dir(directory))? else {
+            return Ok(());
+        };
+        let mut inner = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str().filter(|name| is_name(name)) else {
+                continue;
+            };
+            let slash = if entry.file_type()?.is_dir() { "/" } else { "" };
+            inner.push(format!("{outer}{name}{slash}"));
+        }
+        inner.sort_unstable();
+        for key in inner {
+            if self.keys.len() >= self.limit {
+                return Ok(());
+            }
+            let is_directory = key.ends_with('/');
+            let matches = key.starts_with(self.prefix);
+            let passed = self.after.is_some_and(|after| *key <= *after);
+            if is_directory {
+                let may_match = matches || self.prefix.starts_with(&key);
+                let inside_passed = passed && !self.after.is_some_and(|at| at.starts_with(&key));
+                if may_match && !inside_passed {
+                    let name = key[outer.len()..].trim_end_matches('/');
+                    self.add(&directory.join(name), &key)?;
+                }
+            } else if matches && !passed {
+                self.keys.push(key);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! JSON lines: each record as it came, with what is said of it spliced in front.
+
+use super::sink::{Blocks, Compressor};
+use super::{EncodeError, Encoder, Finished};
+use crate::json::{escape, quote};
+use crate::moment::rfc3339;
+use crate::page::{Page, Rejected, Row};
+use tidegate_domain::slot::Content;
+
+/// Rows, or rejected records.
+pub(super) struct Lines<C> {
+    out: Blocks<C>,
+    content: Content,
+    rows: u64,
+}
+
+impl<C: Compressor> Lines<C> {
+    pub(super) fn new(compressor: C, content: Content) -> Self {
+        Lines {
+            out: Blocks::new(compressor),
+            content,
+            rows: 0,
+        }
+    }
+}
+
+impl<C: Compressor> Encoder for Lines<C> {
+    fn write(&mut self, page: &Page, rows: &[usize]) -> Result<(), EncodeError> {
+        let behind = format!(
+            r#"","_tg_extracted_at":"{}""#,
+            rfc3339(page.extracted_at_ms)
+        );
+        for at in rows {
+            match self.content {
+                Content::Rows(_) => write_row(page, &page.rows[*at], &behind, &mut self.out.block),
+                Content::Rejected => {
+                    write_rejected(page, &page.rejected[*at], &mut self.out.block);
+                }
+            }
+            self.rows += 1;
+            self.out.row_ended()?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.out.bytes()
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn finish(self: Box<Self>) -> Result<Finished, EncodeError> {
+        Ok(self.out.finish(self.rows, 0)?)
+    }
+}
+
+fn write_row(page: &Page, row: &Row, behind: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"_tg_key":""#);
+    escape(page.text(&row.key), out);
+    out.extend_from_slice(br#"","_tg_op":""#);
+    out.extend_from_slice(row.operation.as_str().as_bytes());
+    if let Some(version) = &row.version {
+        out.extend_from_slice(br#"","_tg_version":""#);
+        escape(page.text(version), out);
+    }
+    out.extend_from_slice(behind.as_bytes());
+    let record = page.record(&row.record);
+    let inside = record.get(1..).unwrap_or(b"}");
+    if !inside.trim_ascii_start().starts_with(b"}") {
+        out.push(b',');
+    }
+    push_line(inside, out);
+    out.push(b'\n');
+}
+
+/// A record may lie on many lines; a line break in JSON is white space.
+fn push_line(json: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(json);
+    let has_break = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | (*byte < b' '));
+    if json.chunks(64).any(has_break) {
+        for byte in &mut out[start..] {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+    }
+}
+
+fn write_rejected(page: &Page, rejected: &Rejected, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"reason":"#);
+    quote(&rejected.reason, out);
+    out.extend_from_slice(br#","record":"#);
+    // As text: it was refused, so it may be nothing that a JSON reader takes.
+    quote(&String::from_utf8_lossy(page.record(&rejected.record)), out);
+    out.extend_from_slice(b"}\n");
+}
