@@ -2,6 +2,7 @@
 //! control API and the library's callers.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::clock::Clock;
@@ -39,7 +40,10 @@ pub(crate) struct Account {
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
     pub(crate) meter: Meter,
-    quirks: RwLock<Quirks>,
+    /// How long search keeps serving a record's previous version; 0 for none.
+    search_lag_ms: AtomicU32,
+    /// Whether search compares record ids as text.
+    text_ids: AtomicBool,
 }
 
 impl Account {
@@ -57,7 +61,8 @@ impl Account {
             limits: Limits::new(&config),
             faults: Faults::default(),
             meter: Meter::default(),
-            quirks: RwLock::default(),
+            search_lag_ms: AtomicU32::default(),
+            text_ids: AtomicBool::default(),
             config,
         }
     }
@@ -71,11 +76,22 @@ impl Account {
     }
 
     pub(crate) fn quirks(&self) -> Quirks {
-        *self.quirks.read().unwrap_or_else(PoisonError::into_inner)
+        let lag_ms = self.search_lag_ms.load(Ordering::Acquire);
+        Quirks {
+            indexed_until_ms: match lag_ms {
+                0 => i64::MAX,
+                lag_ms => self.clock.now_ms() - i64::from(lag_ms),
+            },
+            text_ids: self.text_ids.load(Ordering::Acquire),
+        }
     }
 
-    pub(crate) fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
-        change(&mut self.quirks.write().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn set_search_lag_ms(&self, lag_ms: u32) {
+        self.search_lag_ms.store(lag_ms, Ordering::Release);
+    }
+
+    pub(crate) fn set_text_ids(&self, text_ids: bool) {
+        self.text_ids.store(text_ids, Ordering::Release);
     }
 
     pub(crate) fn counters(&self) -> Counters {

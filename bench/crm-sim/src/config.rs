@@ -81,6 +81,9 @@ pub struct Config {
     pub portal_id: u64,
     /// Start of the next-page links; the simulator's own address by default.
     pub link_base: Option<String>,
+    /// Whether contacts have the properties that the real API derives itself
+    /// (`hs_email_domain` and the like) and returns from a create.
+    pub derived_properties: bool,
     /// Portal-specific properties.
     pub extra_properties: Vec<ExtraProperty>,
     /// How long after a 429 with `Retry-After` was sent a request still counts
@@ -111,6 +114,7 @@ impl Default for Config {
             refresh_rotation: false,
             portal_id: 20_858_235,
             link_base: None,
+            derived_properties: false,
             extra_properties: Vec::new(),
             retry_after_grace_ms: 50,
         }

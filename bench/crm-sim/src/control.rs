@@ -152,12 +152,12 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 }
 
 fn apply(account: &Account, settings: &Settings) {
-    account.change_quirks(|quirks| {
-        if let Some(lag_ms) = settings.search_lag_ms {
-            quirks.lag_ms = i64::from(lag_ms);
-        }
-        quirks.text_ids = settings.text_ids.unwrap_or(quirks.text_ids);
-    });
+    if let Some(lag_ms) = settings.search_lag_ms {
+        account.set_search_lag_ms(lag_ms);
+    }
+    if let Some(text_ids) = settings.text_ids {
+        account.set_text_ids(text_ids);
+    }
     if let Some(rotation) = settings.refresh_rotation {
         account.oauth.set_rotation(rotation);
     }

@@ -2,35 +2,30 @@
 //! damage that a fault asks for.
 
 mod catalog;
+mod finish;
 mod oauth;
 mod objects;
 pub(crate) mod reply;
 mod route;
+mod server;
 mod writes;
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::service::service_fn;
+use hyper::header::{self, HeaderMap};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::reply::{Body, Reply, broken_off, whole};
+use self::reply::{Body, Reply, whole};
 use self::route::{Batch, Route};
+pub(crate) use self::server::serve;
 use crate::account::Account;
 use crate::counters::{PathKind, add};
-use crate::faults::{Fault, WrongJson};
+use crate::faults::Fault;
 use crate::limits::{Allowance, App, Bucket, Refusal};
 use crate::oauth::{Scopes, Standing};
 use crate::problem::Problem;
@@ -39,45 +34,6 @@ use crate::problem::Problem;
 const BODY_BYTES_MAX: usize = 8 << 20;
 /// Path and query at most; the edge refuses longer ones.
 const TARGET_BYTES_MAX: usize = 16 << 10;
-
-/// Accepts connections until stopped and answers each request with `respond`.
-pub(crate) async fn serve<F, R>(
-    listener: TcpListener,
-    stop: CancellationToken,
-    connections: TaskTracker,
-    respond: F,
-) where
-    F: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
-    R: Future<Output = Response<Body>> + Send + 'static,
-{
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        // A failed accept concerns one client; the next may do better.
-        let Ok((stream, _)) = accepted else { continue };
-        // Without it only latency suffers.
-        let _delayed = stream.set_nodelay(true);
-        let stop = stop.clone();
-        let respond = respond.clone();
-        connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = respond(request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            let mut http = hyper::server::conn::http1::Builder::new();
-            let connection = http
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::select! {
-                () = stop.cancelled() => {}
-                // How a client leaves is its own affair.
-                _left = connection => {}
-            }
-        });
-    }
-}
 
 /// One request as the pipeline sees it.
 struct Exchange<'a> {
@@ -258,10 +214,7 @@ impl Exchange<'_> {
             let hold = Duration::from_secs(u64::from(seconds));
             self.account.limits.hold(bucket, Instant::now(), hold);
         }
-        Problem {
-            retry_after_s,
-            ..problem
-        }
+        problem.with_retry_after_s(retry_after_s)
     }
 
     fn answer_oauth(&self) -> Result<Reply, Problem> {
@@ -363,115 +316,4 @@ impl Exchange<'_> {
             .min()
             .unwrap_or(usize::MAX)
     }
-
-    /// Damages, compresses, labels and counts an answer.
-    fn finish(&self, reply: Reply) -> Response<Body> {
-        let mut body = reply.body.clone();
-        let mut cut = None;
-        for fault in &self.damage {
-            match fault {
-                Fault::WrongJson(wrong) if reply.status == 200 => body = wrong_body(*wrong, &body),
-                Fault::Cut(per_mille) => cut = Some(*per_mille),
-                _ => {}
-            }
-        }
-        let gzip = self.account.config.gzip && !body.is_empty() && self.accepts_gzip();
-        if gzip {
-            body = compressed(&body);
-        }
-        let sent = match cut {
-            Some(per_mille) => body.len() * usize::from(per_mille.min(999)) / 1000,
-            None => body.len(),
-        };
-        add(&self.account.meter.body_bytes, sent as u64);
-        add(
-            &self.account.meter.throttled,
-            u64::from(reply.status == 429),
-        );
-        let length = body.len();
-        let mut response = Response::new(match cut {
-            Some(_) => broken_off(body.slice(..sent)),
-            None => whole(body),
-        });
-        *response.status_mut() =
-            StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        self.label(headers, &reply);
-        if gzip {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        if cut.is_some() {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        response
-    }
-
-    fn label(&self, headers: &mut HeaderMap, reply: &Reply) {
-        let mut set = |name: &'static str, value: String| {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        set("x-hubspot-correlation-id", self.correlation_id.to_owned());
-        if let Some(content_type) = reply.content_type {
-            set("content-type", content_type.to_owned());
-            set("vary", "Accept-Encoding".to_owned());
-        }
-        if let Some(location) = &reply.location {
-            set("location", location.clone());
-        }
-        if let Some(seconds) = reply.retry_after_s {
-            set("retry-after", seconds.to_string());
-        }
-        if reply.status == 404 {
-            set("x-hubspot-notfound", "true".to_owned());
-        }
-        if let Some((max, remaining)) = self.allowance.daily {
-            set("x-hubspot-ratelimit-daily", max.to_string());
-            set("x-hubspot-ratelimit-daily-remaining", remaining.to_string());
-        }
-        if let Some((max, remaining)) = self.allowance.interval {
-            set(
-                "x-hubspot-ratelimit-interval-milliseconds",
-                "10000".to_owned(),
-            );
-            set("x-hubspot-ratelimit-max", max.to_string());
-            set("x-hubspot-ratelimit-remaining", remaining.to_string());
-        }
-        if let Some((max, remaining)) = self.allowance.secondly {
-            set("x-hubspot-ratelimit-secondly", max.to_string());
-            set(
-                "x-hubspot-ratelimit-secondly-remaining",
-                remaining.to_string(),
-            );
-        }
-    }
-
-    fn accepts_gzip(&self) -> bool {
-        self.headers
-            .get(header::ACCEPT_ENCODING)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("gzip"))
-    }
-}
-
-fn wrong_body(wrong: WrongJson, right: &Bytes) -> Bytes {
-    match wrong {
-        WrongJson::Html => Bytes::from_static(b"<!DOCTYPE html><html><body>Sign in</body></html>"),
-        WrongJson::Truncated => right.slice(..right.len() / 2),
-        WrongJson::Empty => Bytes::from_static(b"{}"),
-        WrongJson::WrongShape => {
-            Bytes::from_static(b"{\"results\":{\"0\":{\"properties\":{}}},\"total\":\"many\"}")
-        }
-    }
-}
-
-fn compressed(body: &[u8]) -> Bytes {
-    let buffer = Vec::with_capacity(body.len() / 4);
-    let mut encoder = flate2::write::GzEncoder::new(buffer, flate2::Compression::fast());
-    encoder
-        .write_all(body)
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory cannot fail")
-        .into()
 }

@@ -3,18 +3,21 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// A failure, before it gets its correlation id.
+/// A failure, before it gets its correlation id. Boxed, since most results
+/// carry none.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem(Box<Fields>);
+
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Problem {
-    pub(crate) status: u16,
-    pub(crate) message: String,
-    pub(crate) category: Option<&'static str>,
-    pub(crate) error_type: Option<&'static str>,
-    pub(crate) policy_name: Option<&'static str>,
-    pub(crate) group_name: Option<String>,
-    pub(crate) errors: Option<Value>,
-    pub(crate) context: Option<Value>,
-    pub(crate) retry_after_s: Option<u32>,
+struct Fields {
+    status: u16,
+    message: String,
+    category: Option<&'static str>,
+    error_type: Option<&'static str>,
+    policy_name: Option<&'static str>,
+    group_name: Option<String>,
+    errors: Option<Value>,
+    retry_after_s: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -35,18 +38,30 @@ struct Envelope<'a> {
     request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    context: Option<&'a Value>,
 }
 
 impl Problem {
     fn new(status: u16, category: Option<&'static str>, message: String) -> Problem {
-        Problem {
+        Problem(Box::new(Fields {
             status,
             message,
             category,
-            ..Problem::default()
-        }
+            ..Fields::default()
+        }))
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    pub(crate) fn retry_after_s(&self) -> Option<u32> {
+        self.0.retry_after_s
+    }
+
+    /// Tells the client how long to stay away, in seconds.
+    pub(crate) fn with_retry_after_s(mut self, retry_after_s: Option<u32>) -> Problem {
+        self.0.retry_after_s = retry_after_s;
+        self
     }
 
     pub(crate) fn validation(message: String) -> Problem {
@@ -101,36 +116,31 @@ impl Problem {
 
     pub(crate) fn missing_scopes(scope: &str) -> Problem {
         let message = "This app hasn't been granted all required scopes to make this call. Read more about required scopes here: https://developers.hubspot.com/scopes.";
-        Problem {
-            errors: Some(serde_json::json!([{
-                "message": "One or more of the following scopes are required.",
-                "context": {"requiredGranularScopes": [scope]},
-            }])),
-            ..Problem::new(403, Some("MISSING_SCOPES"), message.to_owned())
-        }
+        let mut problem = Problem::new(403, Some("MISSING_SCOPES"), message.to_owned());
+        problem.0.errors = Some(serde_json::json!([{
+            "message": "One or more of the following scopes are required.",
+            "context": {"requiredGranularScopes": [scope]},
+        }]));
+        problem
     }
 
     /// The ten-second window of an app is full.
     pub(crate) fn ten_secondly(group_name: String) -> Problem {
-        Problem {
-            error_type: Some("RATE_LIMIT"),
-            policy_name: Some("TEN_SECONDLY_ROLLING"),
-            group_name: Some(group_name),
-            ..Problem::new(
-                429,
-                None,
-                "You have reached your ten_secondly_rolling limit.".to_owned(),
-            )
-        }
+        let message = "You have reached your ten_secondly_rolling limit.";
+        let mut problem = Problem::new(429, None, message.to_owned());
+        problem.0.error_type = Some("RATE_LIMIT");
+        problem.0.policy_name = Some("TEN_SECONDLY_ROLLING");
+        problem.0.group_name = Some(group_name);
+        problem
     }
 
     /// The account's day is used up.
     pub(crate) fn daily() -> Problem {
-        Problem {
-            error_type: Some("RATE_LIMIT"),
-            policy_name: Some("DAILY"),
-            ..Problem::new(429, None, "You have reached your daily limit.".to_owned())
-        }
+        let message = "You have reached your daily limit.";
+        let mut problem = Problem::new(429, None, message.to_owned());
+        problem.0.error_type = Some("RATE_LIMIT");
+        problem.0.policy_name = Some("DAILY");
+        problem
     }
 
     /// The account's search second is full: an older body than the others.
@@ -148,18 +158,18 @@ impl Problem {
 
     /// The body, with the correlation id that the header repeats.
     pub(crate) fn body(&self, correlation_id: &str) -> Vec<u8> {
-        let daily = self.policy_name == Some("DAILY");
+        let fields = &*self.0;
+        let daily = fields.policy_name == Some("DAILY");
         let envelope = Envelope {
             status: "error",
-            message: &self.message,
-            error_type: self.error_type,
+            message: &fields.message,
+            error_type: fields.error_type,
             correlation_id,
-            category: self.category,
-            policy_name: self.policy_name,
-            group_name: self.group_name.as_deref(),
+            category: fields.category,
+            policy_name: fields.policy_name,
+            group_name: fields.group_name.as_deref(),
             request_id: daily.then_some(correlation_id),
-            errors: self.errors.as_ref(),
-            context: self.context.as_ref(),
+            errors: fields.errors.as_ref(),
         };
         serde_json::to_vec(&envelope).unwrap_or_default()
     }

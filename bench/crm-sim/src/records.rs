@@ -46,7 +46,7 @@ impl Records {
         let count = config.count(kind);
         let seed = mix(config.seed ^ kind.first_id());
         Records {
-            schema: Schema::new(kind, &config.extra_properties),
+            schema: Schema::new(kind, config),
             count,
             timeline: Timeline::new(count, config.tie_group, config.tie_burst),
             seed,
@@ -293,12 +293,14 @@ impl Records {
         Some(modified_ms)
     }
 
-    /// Creates a record; a blank one holds only what is written.
-    pub(crate) fn create(&self, write: Write, blank: bool) -> u64 {
+    /// Creates a record; a blank one holds only what is written and what the
+    /// API derives from it.
+    pub(crate) fn create(&self, mut write: Write, blank: bool) -> u64 {
         let mut overlay = self.write_overlay();
         let serial = u64::try_from(overlay.entries.len()).unwrap_or(0);
         let id = self.free_id(&overlay, serial);
         let origin = if blank {
+            write.changes.extend(self.schema.derive(id, &write.changes));
             Origin::Blank
         } else {
             Origin::Synthetic(u64::from(self.count) + serial)
@@ -313,13 +315,21 @@ impl Records {
         id
     }
 
-    /// An unused id somewhere in the id space, in no order of creation.
+    /// An unused id in no order of creation: half of them lie between the
+    /// generated ones, where a list that is under way may have passed already.
     fn free_id(&self, overlay: &Overlay, serial: u64) -> u64 {
-        let strides = u64::from(self.count).max(1 << 20) * 2;
+        let wide = u64::from(self.count).max(1 << 20) * 2;
         (0..)
             .map(|attempt: u64| {
-                let place = mix(self.seed ^ mix(serial.wrapping_add(attempt << 40))) % strides;
-                self.first_id + place * ID_STRIDE + ID_JITTER + place % ID_JITTER
+                let hash = mix(self.seed ^ mix(serial.wrapping_add(attempt << 40)));
+                let between = hash & 1 == 0 && attempt < 8;
+                let strides = if between {
+                    u64::from(self.count).max(1)
+                } else {
+                    wide
+                };
+                let place = (hash >> 8) % strides;
+                self.first_id + place * ID_STRIDE + ID_JITTER + (hash >> 4) % ID_JITTER
             })
             .find(|id| !overlay.entries.contains_key(id))
             .expect("the id space is far larger than the overlay")

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::iso;
+use crate::config::Config;
 use crate::generate::Generator;
 use crate::kind::Kind;
+use crate::overlay::Changes;
 
 /// When the standard properties were defined, 2019-08-06T02:41:08.029Z.
 const DEFINED_MS: i64 = 1_565_059_268_029;
@@ -89,9 +91,13 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn new(kind: Kind, extra: &[ExtraProperty]) -> Schema {
+    pub(crate) fn new(kind: Kind, config: &Config) -> Schema {
         let mut properties = tables::properties(kind);
-        for property in extra.iter().filter(|property| property.kind == kind) {
+        if config.derived_properties {
+            properties.extend(tables::derived(kind));
+        }
+        let extra = config.extra_properties.iter();
+        for property in extra.filter(|property| property.kind == kind) {
             if properties.iter().all(|known| known.name != property.name) {
                 properties.push(Property::custom(&property.name, property.property_type));
             }
@@ -127,6 +133,39 @@ impl Schema {
 
     pub(crate) fn is_system(&self, column: u16) -> bool {
         column == self.object_id || column == self.created || column == self.modified
+    }
+
+    /// What the API fills in on a new record, as far as the schema has it.
+    pub(crate) fn derive(&self, id: u64, written: &Changes) -> Changes {
+        let text_of = |name: &str| {
+            let column = self.column(name)?;
+            let (_, value) = written.iter().find(|(at, _)| *at == column)?;
+            value.as_deref()
+        };
+        let domain = text_of("email").and_then(|email| email.rsplit_once('@'));
+        let filled = match self.kind {
+            Kind::Contacts => vec![
+                ("hs_all_contact_vids", Some(id.to_string())),
+                (
+                    "hs_email_domain",
+                    domain.map(|(_, domain)| domain.to_owned()),
+                ),
+                ("hs_is_contact", Some("true".to_owned())),
+                ("hs_is_unworked", Some("true".to_owned())),
+                (
+                    "hs_pipeline",
+                    Some("contacts-lifecycle-pipeline".to_owned()),
+                ),
+            ],
+            Kind::Companies if text_of("website").is_none() => {
+                vec![("website", text_of("domain").map(str::to_owned))]
+            }
+            Kind::Companies | Kind::Deals => Vec::new(),
+        };
+        filled
+            .into_iter()
+            .filter_map(|(name, value)| Some((self.column(name)?, Some(value?.into()))))
+            .collect()
     }
 
     /// Descriptions of all properties, as the properties endpoint lists them.

@@ -168,14 +168,12 @@ impl CrmSim {
     /// How long search keeps serving a record's previous version, in
     /// milliseconds of the simulated clock; 0 for none.
     pub fn set_search_lag_ms(&self, lag_ms: u32) {
-        self.account
-            .change_quirks(|quirks| quirks.lag_ms = i64::from(lag_ms));
+        self.account.set_search_lag_ms(lag_ms);
     }
 
     /// Whether search compares record ids as text, as some suspect it does.
     pub fn set_text_ids(&self, text_ids: bool) {
-        self.account
-            .change_quirks(|quirks| quirks.text_ids = text_ids);
+        self.account.set_text_ids(text_ids);
     }
 
     /// Changes the factor on every limit; infinity or `None` is no limit.

@@ -178,7 +178,8 @@ pub(super) async fn search(
     let request: SearchRequest =
         serde_json::from_slice(body).map_err(|error| Problem::invalid_json(&error))?;
     let collection = account.collection(kind);
-    let query = compile(&request, &collection.records.schema)?;
+    let mut query = compile(&request, &collection.records.schema)?;
+    query.limit = query.limit.min(keep);
     let names = request.properties.as_ref();
     let projection = collection.projection(
         names
@@ -189,14 +190,12 @@ pub(super) async fn search(
     let owner = Arc::clone(account);
     let find = move || {
         let collection = owner.collection(kind);
-        let mut out = Vec::with_capacity(query.limit.min(keep) * RECORD_BYTES + 256);
+        let mut out = Vec::with_capacity(query.limit * RECORD_BYTES + 256);
         let page = collection.index.search(
             &collection.records,
             &query,
             owner.quirks(),
-            owner.clock.now_ms(),
             &projection,
-            keep,
             &mut out,
         );
         (out, page, query.offset)

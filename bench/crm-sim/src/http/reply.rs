@@ -68,8 +68,8 @@ impl Reply {
 
     pub(crate) fn problem(problem: &Problem, correlation_id: &str) -> Reply {
         Reply {
-            retry_after_s: problem.retry_after_s,
-            ..Reply::json(problem.status, problem.body(correlation_id))
+            retry_after_s: problem.retry_after_s(),
+            ..Reply::json(problem.status(), problem.body(correlation_id))
         }
     }
 }

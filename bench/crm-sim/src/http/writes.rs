@@ -14,7 +14,7 @@ use crate::kind::Kind;
 use crate::overlay::Changes;
 use crate::problem::Problem;
 use crate::records::Write;
-use crate::render::{Projection, RECORD_BYTES, record};
+use crate::render::{Projection, RECORD_BYTES, View, record};
 
 /// Inputs of one batch at most.
 const INPUTS_MAX: usize = 100;
@@ -59,7 +59,7 @@ pub(super) fn create(
     let one: One = read(body)?;
     Ok(Reply::json(
         201,
-        create_one(account, collection, one.properties)?,
+        create_one(account, collection, &one.properties)?,
     ))
 }
 
@@ -73,7 +73,7 @@ pub(super) fn update(
 ) -> Result<Reply, Problem> {
     let one: One = read(body)?;
     let id = resolve(collection, name, id_property)?;
-    match update_one(account, collection, id, one.properties)? {
+    match update_one(account, collection, id, &one.properties)? {
         Some(body) => Ok(Reply::json(200, body)),
         None => Err(Problem::not_found()),
     }
@@ -106,7 +106,7 @@ pub(super) fn batch_create(
     }
     let mut results = Vec::with_capacity(many.inputs.len());
     for input in many.inputs {
-        results.push(create_one(account, collection, input.properties)?);
+        results.push(create_one(account, collection, &input.properties)?);
     }
     Ok(batch_reply(
         account,
@@ -135,7 +135,7 @@ pub(super) fn batch_update(
     for input in many.inputs {
         let id_property = input.id_property.or_else(|| many.id_property.clone());
         let updated = match resolve(collection, &input.id, id_property.as_deref()) {
-            Ok(id) => update_one(account, collection, id, input.properties)?,
+            Ok(id) => update_one(account, collection, id, &input.properties)?,
             Err(_) => None,
         };
         match updated {
@@ -173,9 +173,7 @@ pub(super) fn batch_read(
         let id = resolve(collection, &input.id, many.id_property.as_deref()).ok();
         let found = id.and_then(|id| {
             collection.records.with_view(id, |view| {
-                let mut out = Vec::with_capacity(RECORD_BYTES);
-                record(&view, &projection, &mut out);
-                (view.archived_ms.is_some() == archived).then_some(out)
+                (view.archived_ms.is_some() == archived).then(|| rendered(&view, &projection))
             })
         });
         match found.flatten() {
@@ -219,60 +217,63 @@ fn check_size(inputs: usize) -> Result<(), Problem> {
     )))
 }
 
-/// Creates a record and returns what was written, with the system properties.
+/// Creates a record and returns everything that it holds.
 fn create_one(
     account: &Account,
     collection: &Collection,
-    mut properties: Properties,
+    properties: &Properties,
 ) -> Result<Vec<u8>, Problem> {
-    refuse_duplicate(collection, &properties)?;
-    let domain = properties.get("domain").cloned().flatten();
-    if let (Kind::Companies, Some(domain)) = (collection.kind, domain) {
-        properties
-            .entry("website".to_owned())
-            .or_insert(Some(domain));
-    }
-    let changes = changes(account, collection, &properties)?;
-    let columns = changes.iter().map(|(column, _)| *column).collect();
-    let now_ms = account.clock.now_ms();
-    let write = Write {
-        modified_ms: now_ms,
-        applied_ms: now_ms,
-        changes,
-    };
-    let id = collection.records.create(write, true);
-    written(collection, id, columns).ok_or_else(Problem::not_found)
+    refuse_duplicate(collection, properties)?;
+    let changes = changes(account, collection, properties)?;
+    let records = &collection.records;
+    let id = records.create(write_now(account, changes), true);
+    let body = records.with_view(id, |view| {
+        let schema = &records.schema;
+        let mut columns: Vec<u16> = view.changes.iter().map(|(column, _)| *column).collect();
+        columns.extend([schema.object_id, schema.created, schema.modified]);
+        rendered(&view, &Projection::of(schema, columns))
+    });
+    body.ok_or_else(Problem::not_found)
 }
 
+/// Updates a record and returns what was written; `None` if there is no such
+/// live record.
 fn update_one(
     account: &Account,
     collection: &Collection,
     id: u64,
-    properties: Properties,
+    properties: &Properties,
 ) -> Result<Option<Vec<u8>>, Problem> {
-    let changes = changes(account, collection, &properties)?;
-    let columns = changes.iter().map(|(column, _)| *column).collect();
+    let changes = changes(account, collection, properties)?;
+    let records = &collection.records;
+    let schema = &records.schema;
+    let mut columns: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
+    columns.push(schema.modified);
+    match collection.kind {
+        // Contacts answer an update without their id and creation.
+        Kind::Contacts => columns.extend(schema.column("hs_email_domain")),
+        Kind::Companies | Kind::Deals => columns.extend([schema.object_id, schema.created]),
+    }
+    if records.edit(id, write_now(account, changes)).is_none() {
+        return Ok(None);
+    }
+    let projection = Projection::of(schema, columns);
+    Ok(records.with_view(id, |view| rendered(&view, &projection)))
+}
+
+fn write_now(account: &Account, changes: Changes) -> Write {
     let now_ms = account.clock.now_ms();
-    let write = Write {
+    Write {
         modified_ms: now_ms,
         applied_ms: now_ms,
         changes,
-    };
-    Ok(collection
-        .records
-        .edit(id, write)
-        .and_then(|_| written(collection, id, columns)))
+    }
 }
 
-fn written(collection: &Collection, id: u64, mut columns: Vec<u16>) -> Option<Vec<u8>> {
-    let schema = &collection.records.schema;
-    columns.extend([schema.object_id, schema.created, schema.modified]);
-    let projection = Projection::of(schema, columns);
-    collection.records.with_view(id, |view| {
-        let mut out = Vec::with_capacity(RECORD_BYTES);
-        record(&view, &projection, &mut out);
-        out
-    })
+fn rendered(view: &View<'_>, projection: &Projection) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD_BYTES);
+    record(view, projection, &mut out);
+    out
 }
 
 /// Contacts are unique by address.

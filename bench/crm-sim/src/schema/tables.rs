@@ -103,6 +103,23 @@ pub(super) fn properties(kind: Kind) -> Vec<Property> {
     properties
 }
 
+/// Properties that the API derives for new contacts.
+pub(super) fn derived(kind: Kind) -> Vec<Property> {
+    if kind != Kind::Contacts {
+        return Vec::new();
+    }
+    [
+        ("hs_all_contact_vids", "All vids for a contact"),
+        ("hs_email_domain", "Email Domain"),
+        ("hs_is_contact", "Is a contact"),
+        ("hs_is_unworked", "Contact unworked"),
+        ("hs_pipeline", "Pipeline"),
+    ]
+    .into_iter()
+    .map(|(name, label)| system(name, label, PropertyType::String, Generator::Unset))
+    .collect()
+}
+
 fn contacts() -> Vec<Property> {
     let money = Generator::Money {
         below: 100_000,

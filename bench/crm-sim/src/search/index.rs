@@ -1,7 +1,7 @@
 //! Finds the matches of a query: an immutable, cached answer over the generated
 //! records, corrected by what was written since.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,12 @@ use crate::render::{Projection, View, record};
 const ANSWERS_MAX: usize = 16;
 const PLACES_MAX: usize = 24_000_000;
 
-/// Known oddities of the real search that can be switched on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the index differs from the records, as the real one does or may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quirks {
-    /// How long search keeps serving a record's previous version.
-    pub(crate) lag_ms: i64,
+    /// Changes taken after this time are not in the index yet: it still has
+    /// the previous version.
+    pub(crate) indexed_until_ms: i64,
     /// Record ids compare as text.
     pub(crate) text_ids: bool,
 }
@@ -61,15 +62,13 @@ impl Base {
 }
 
 impl Index {
-    /// Appends one page of results, comma-separated, at most `keep` of them.
+    /// Appends one page of results, comma-separated.
     pub(crate) fn search(
         &self,
         records: &Records,
         query: &Query,
         quirks: Quirks,
-        now_ms: i64,
         projection: &Projection,
-        keep: usize,
         out: &mut Vec<u8>,
     ) -> SearchPage {
         let search = Search {
@@ -84,14 +83,14 @@ impl Index {
         };
         let base = search.base(self);
         let overlay = records.overlay();
-        let written = search.written(&overlay, now_ms);
-        let total = base.len() - search.overwritten(&overlay) + written.len();
+        let written = search.written(&overlay);
+        let total = base.len().saturating_sub(search.overwritten(&overlay)) + written.len();
         let base = search
             .ranked(&base)
             .filter(|ranked| !overlay.entries.contains_key(&ranked.id));
         let page = merge(base, written, query.descending)
             .skip(query.offset)
-            .take(query.limit.min(keep));
+            .take(query.limit);
         let mut returned = 0;
         for ranked in page {
             if returned > 0 {
@@ -283,12 +282,9 @@ impl<'a> Search<'a> {
     }
 
     /// The written records that match, in order.
-    fn written(&self, overlay: &Overlay, now_ms: i64) -> Vec<Ranked> {
+    fn written(&self, overlay: &Overlay) -> Vec<Ranked> {
         let mut scratch = Vec::new();
-        let unseen = match self.quirks.lag_ms {
-            0 => BTreeSet::new(),
-            lag_ms => overlay.applied_after(now_ms - lag_ms),
-        };
+        let unseen = overlay.applied_after(self.quirks.indexed_until_ms);
         let modified = self
             .bounds
             .iter()
@@ -307,26 +303,19 @@ impl<'a> Search<'a> {
             found.extend(self.ranked_version(id, entry, last, &mut scratch));
         }
         for id in &unseen {
-            found.extend(self.stale(*id, overlay, now_ms, &mut scratch));
+            found.extend(self.stale(*id, overlay, &mut scratch));
         }
         found.sort_unstable_by(|left, right| compare(left, right, self.query.descending));
         found
     }
 
     /// What a lagging index still shows of a record.
-    fn stale(
-        &self,
-        id: u64,
-        overlay: &Overlay,
-        now_ms: i64,
-        scratch: &mut Vec<u8>,
-    ) -> Option<Ranked> {
+    fn stale(&self, id: u64, overlay: &Overlay, scratch: &mut Vec<u8>) -> Option<Ranked> {
         let entry = overlay.entries.get(&id)?;
-        let until_ms = now_ms - self.quirks.lag_ms;
         let shown = entry
             .versions
             .iter()
-            .rposition(|version| version.applied_ms <= until_ms);
+            .rposition(|version| version.applied_ms <= self.quirks.indexed_until_ms);
         if let Some(number) = shown {
             return self.ranked_version(id, entry, number, scratch);
         }

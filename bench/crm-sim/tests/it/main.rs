@@ -1,0 +1,13 @@
+//! The simulator over real loopback HTTP.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod client;
+mod control;
+mod edits;
+mod faults;
+mod limits;
+mod lists;
+mod oauth;
+mod search;
+mod writes;
