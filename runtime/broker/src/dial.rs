@@ -60,7 +60,7 @@ pub struct Dialer {
     tls: Arc<ClientConfig>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Policy {
     /// Origins that may be plain http and may be private: mapping targets.
     mapped: Vec<Origin>,
@@ -105,6 +105,18 @@ impl Dialer {
         Self {
             policy: Arc::clone(&self.policy),
             tls: Arc::new(tls),
+        }
+    }
+
+    /// The same policy, which also reaches these origins, be they plain http or
+    /// private: storage endpoints that the operator allows targets to name.
+    #[must_use]
+    pub fn reaching(&self, origins: &[Origin]) -> Self {
+        let mut policy = (*self.policy).clone();
+        policy.mapped = origins.to_vec();
+        Self {
+            policy: Arc::new(policy),
+            tls: Arc::clone(&self.tls),
         }
     }
 

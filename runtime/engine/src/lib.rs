@@ -5,11 +5,13 @@
 //! instance; what a guest emitted after its last save counts only with `done`; a
 //! fault never moves a cursor.
 
+mod call;
 pub mod error;
-pub mod partition;
+mod partition;
 pub mod progress;
-pub mod sink;
+mod sink;
 pub mod stream;
 pub mod sync;
 
+pub use call::check;
 pub use error::Error;

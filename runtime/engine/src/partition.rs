@@ -1,23 +1,17 @@
 //! Reading one partition to its end: one fresh instance per call, and a checkpoint
 //! between any two of them.
 
+use crate::call;
 use crate::error::Error;
-use crate::progress::Progress;
 use crate::sink::PartitionSink;
+use crate::stream::{StreamSpec, SyncContext};
 use std::any::Any;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tidegate_broker::Session;
-use tidegate_domain::id::StreamName;
 use tidegate_domain::stream::PartitionState;
-use tidegate_domain::sync::Mode;
 use tidegate_landing::partition::PartitionWriter;
 use tidegate_landing::writer::WriterHandle;
-use tidegate_sandbox::{CallContext, Connector, ReadOutcome, ReadRequest, StreamInfo};
-use tidegate_store::Store;
-use tidegate_store::kv::KvScope;
-use tokio_util::sync::CancellationToken;
+use tidegate_sandbox::{ReadOutcome, ReadRequest, StreamInfo};
 
 /// How often a guest may give its slot back without having saved anything new.
 const FRUITLESS_MORE_MAX: u32 = 3;
@@ -25,19 +19,10 @@ const FRUITLESS_MORE_MAX: u32 = 3;
 /// What every partition of one stream's run shares.
 #[derive(Clone)]
 pub(crate) struct Reading {
-    pub(crate) connector: Arc<Connector>,
-    pub(crate) session: Session,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) scope: KvScope,
-    pub(crate) config: String,
-    pub(crate) stream: StreamName,
+    pub(crate) sync: SyncContext,
+    pub(crate) spec: StreamSpec,
     pub(crate) info: StreamInfo,
-    pub(crate) mode: Mode,
-    pub(crate) fields: Vec<String>,
     pub(crate) writer: WriterHandle,
-    pub(crate) spool_dir: PathBuf,
-    pub(crate) stop: CancellationToken,
-    pub(crate) progress: Arc<Progress>,
 }
 
 /// How a partition's reading ended.
@@ -52,22 +37,13 @@ pub(crate) enum Ended {
 }
 
 impl Reading {
-    pub(crate) fn context(&self) -> CallContext {
-        CallContext::new(
-            self.session.clone(),
-            Arc::clone(&self.store),
-            self.scope.clone(),
-            self.stop.clone(),
-        )
-    }
-
     /// Reads until the partition ends, waits, fails or is told to stop.
     pub(crate) async fn read(self, partition: PartitionState) -> Result<Ended, Error> {
-        self.progress.partitions_running.fetch_add(1, Ordering::Relaxed);
+        self.sync.progress.partitions_running.fetch_add(1, Ordering::Relaxed);
         let ended = self.read_calls(partition).await;
-        self.progress.partitions_running.fetch_sub(1, Ordering::Relaxed);
+        self.sync.progress.partitions_running.fetch_sub(1, Ordering::Relaxed);
         if matches!(ended, Ok(Ended::Finished)) {
-            self.progress.partitions_ended.fetch_add(1, Ordering::Relaxed);
+            self.sync.progress.partitions_ended.fetch_add(1, Ordering::Relaxed);
         }
         ended
     }
@@ -75,13 +51,13 @@ impl Reading {
     async fn read_calls(&self, mut partition: PartitionState) -> Result<Ended, Error> {
         let mut fruitless = 0;
         loop {
-            if self.stop.is_cancelled() {
+            if self.sync.stop.is_cancelled() {
                 return Ok(Ended::Stopped);
             }
             let (outcome, mut sink) = self.call(&partition).await;
             let outcome = match outcome {
                 // A call that was cut short by a stop has saved what it could.
-                Err(_) if self.stop.is_cancelled() => return Ok(Ended::Stopped),
+                Err(_) if self.sync.stop.is_cancelled() => return Ok(Ended::Stopped),
                 Err(error) => return self.parked_by(error),
                 Ok(outcome) => outcome,
             };
@@ -101,7 +77,7 @@ impl Reading {
             fruitless = if sink.saves() > 0 { 0 } else { fruitless + 1 };
             if fruitless >= FRUITLESS_MORE_MAX {
                 return Err(Error::NoProgress {
-                    stream: self.stream.clone(),
+                    stream: self.spec.name.clone(),
                     partition: partition.planned.id,
                     times: fruitless,
                 });
@@ -120,19 +96,20 @@ impl Reading {
         let writer = PartitionWriter::new(
             self.writer.clone(),
             partition.planned.id.clone(),
-            self.spool_dir.clone(),
+            self.sync.spool_dir.clone(),
         );
-        let sink = PartitionSink::new(writer, self.stop.clone(), Arc::clone(&self.progress));
+        let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(&self.sync.progress));
+        let context = call::context(&self.sync);
         let request = ReadRequest {
-            config: self.config.clone(),
+            config: self.sync.config.clone(),
             stream: self.info.clone(),
-            mode: self.mode,
+            mode: self.spec.mode,
             partition: partition.planned.clone(),
             state: partition.state.clone(),
-            fields: self.fields.clone(),
+            fields: self.spec.fields.clone(),
         };
-        let report = self.connector.read(self.context(), Box::new(sink), request).await;
-        self.progress.add_call(&report.usage);
+        let report = self.sync.connector.read(context, Box::new(sink), request).await;
+        self.sync.progress.add_call(&report.usage);
         let sink: Box<dyn Any> = report.sink;
         let sink = sink.downcast().expect("the sandbox gives back the sink that it was given");
         (report.outcome, sink)
@@ -144,13 +121,13 @@ impl Reading {
             Some(until_ms) => Ok(Ended::Parked(until_ms)),
             None => Err(Error::Connector {
                 operation: "read",
-                stream: self.stream.clone(),
+                stream: self.spec.name.clone(),
                 source: error,
             }),
         }
     }
 
     fn landing(&self, source: tidegate_landing::Error) -> Error {
-        Error::Landing { stream: self.stream.clone(), source }
+        Error::Landing { stream: self.spec.name.clone(), source }
     }
 }

@@ -5,9 +5,11 @@ use crate::progress::Progress;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tidegate_landing::page::Page;
 use tidegate_landing::partition::PartitionWriter;
 use tidegate_sandbox::{Directive, Sink, SinkError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One partition's sink.
@@ -16,12 +18,17 @@ pub struct PartitionSink {
     stop: CancellationToken,
     progress: Arc<Progress>,
     saves: u64,
+    yield_at: Instant,
 }
+
+/// After this long a guest is asked to give its instance back: it goes on in a fresh
+/// one from its checkpoint, well before the sandbox's wall clock would end it.
+const TURN: Duration = Duration::from_secs(600);
 
 impl PartitionSink {
     /// A sink that writes to `writer` and tells the guest to stop with `stop`.
     pub fn new(writer: PartitionWriter, stop: CancellationToken, progress: Arc<Progress>) -> Self {
-        PartitionSink { writer, stop, progress, saves: 0 }
+        PartitionSink { writer, stop, progress, saves: 0, yield_at: Instant::now() + TURN }
     }
 
     /// The writer, once the call is over.
@@ -53,7 +60,13 @@ impl Sink for PartitionSink {
     }
 
     fn poll(&self) -> Directive {
-        if self.stop.is_cancelled() { Directive::Stop } else { Directive::Proceed }
+        if self.stop.is_cancelled() {
+            Directive::Stop
+        } else if Instant::now() >= self.yield_at {
+            Directive::YieldSoon
+        } else {
+            Directive::Proceed
+        }
     }
 
     fn has_saved(&self) -> bool {

@@ -1,9 +1,11 @@
 //! Running one stream: take it over, open a generation or go on with the last,
 //! plan, read the partitions in parallel, complete.
 
+use crate::call;
 use crate::error::Error;
 use crate::partition::{Ended, Reading};
 use crate::progress::Progress;
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +26,6 @@ use tidegate_landing::target::Target;
 use tidegate_landing::writer::{Landed, Settings, StreamWriter, WriterHandle};
 use tidegate_sandbox::{Connector, PartitionEnd, PlanRequest, StreamInfo};
 use tidegate_store::Store;
-use tidegate_store::kv::KvScope;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,10 @@ pub struct SyncContext {
     pub connector: Arc<Connector>,
     /// Its way out.
     pub session: Session,
+    /// Its secrets, for the vault and to be scrubbed from log lines.
+    pub secrets: Arc<BTreeMap<String, SecretString>>,
+    /// Whether bodies of data endpoints are closed to the connector.
+    pub blind: bool,
     /// Its configuration, as JSON.
     pub config: String,
     /// The database.
@@ -95,7 +100,8 @@ pub struct StreamRun {
 
 /// Runs one stream until it is done, waits, fails or is told to stop. What was
 /// saved is committed in every case that leaves store and target working.
-pub async fn run(context: &SyncContext, spec: &StreamSpec, info: &StreamInfo) -> StreamRun {
+pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> StreamRun {
+    let (context, spec, info) = (&context, &spec, &info);
     let mut run = StreamRun {
         outcome: StreamOutcome::Running,
         landed: Landed::default(),
@@ -172,19 +178,10 @@ async fn read_all(
     writer: &WriterHandle,
 ) -> Result<StreamOutcome, Error> {
     let reading = Reading {
-        connector: Arc::clone(&context.connector),
-        session: context.session.clone(),
-        store: Arc::clone(&context.store),
-        scope: KvScope { tenant: context.tenant.clone(), connection: context.connection.clone() },
-        config: context.config.clone(),
-        stream: spec.name.clone(),
+        sync: context.clone(),
+        spec: spec.clone(),
         info: info.clone(),
-        mode: spec.mode,
-        fields: spec.fields.clone(),
         writer: writer.clone(),
-        spool_dir: context.spool_dir.clone(),
-        stop: context.stop.clone(),
-        progress: Arc::clone(&context.progress),
     };
     let state = prepare(spec, &reading, writer.state()).await?;
     tracing::debug!(stream = %spec.name, generation = state.generation, run = state.run, "reading");
@@ -220,7 +217,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
     let state = reading.writer.state();
     let previous: Vec<_> = state.ends().map(previous_end).collect();
     let request = PlanRequest {
-        config: reading.config.clone(),
+        config: reading.sync.config.clone(),
         stream: spec.name.to_string(),
         mode: spec.mode,
         // The history's bounds hold for the first run; later ones go on from it.
@@ -228,13 +225,13 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         partitions_max: spec.partitions_max,
         previous,
     };
-    let planned = reading.connector.plan(reading.context(), request).await;
+    let planned = reading.sync.connector.plan(call::context(&reading.sync), request).await;
     let (partitions, usage) = planned.map_err(|source| Error::Connector {
         operation: "plan",
         stream: spec.name.clone(),
         source,
     })?;
-    reading.progress.add_call(&usage);
+    reading.sync.progress.add_call(&usage);
     let change = Change::Plan { run: state.run + 1, partitions };
     reading.writer.change(change).await.map_err(|error| landing(spec, error))?;
     Ok(reading.writer.state())
@@ -280,7 +277,7 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
             Ok(Ended::Finished) => {}
             Ok(Ended::Stopped) => stopped = true,
             Ok(Ended::Parked(until_ms)) => {
-                reading.progress.partitions_parked.fetch_add(1, Ordering::Relaxed);
+                reading.sync.progress.partitions_parked.fetch_add(1, Ordering::Relaxed);
                 begun.insert(id, Some(until_ms));
             }
             Err(error) => {

@@ -1,13 +1,13 @@
 //! Running one sync as a job: its streams side by side, attempts with back-off,
 //! parking, stopping. Every decision is `tidegate_domain::job`'s.
 
+use crate::call;
 use crate::error::Error;
 use crate::stream::{self, StreamRun, StreamSpec, SyncContext};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tidegate_domain::backoff;
+use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::{JobId, StreamName};
 use tidegate_domain::job::{Action, Event, Job, JobState, RetryBudget, StreamOutcome};
 use tidegate_landing::writer::Landed;
@@ -18,9 +18,8 @@ use tokio::task::JoinSet;
 
 /// Fruitless attempts before a job fails.
 const RETRIES: RetryBudget = RetryBudget { fruitless_max: 5 };
-/// The first wait before another attempt, and the greatest.
-const RETRY_FIRST_MS: u64 = 500;
-const RETRY_MAX_MS: u64 = 60_000;
+/// Waits between attempts.
+const BACKOFF: Backoff = Backoff { first_ms: 500, ceiling_ms: 60_000 };
 
 /// What a job came to.
 #[derive(Debug)]
@@ -73,7 +72,8 @@ pub async fn run(context: &SyncContext, id: JobId, specs: &[StreamSpec]) -> Resu
                 run.wait(wait_ms).await?
             }
             Action::RetryAfter(fruitless) => {
-                let wait_ms = backoff::full_jitter(RETRY_FIRST_MS, RETRY_MAX_MS, fruitless, random());
+                let random = random();
+                let wait_ms = BACKOFF.wait_ms(fruitless.max(1), random);
                 run.wait(wait_ms).await?
             }
             Action::None | Action::Stop | Action::Finish => break,
@@ -123,14 +123,17 @@ impl Run<'_> {
             Err(error) => self.fail_all(&error),
             Ok(catalog) => {
                 let mut running = JoinSet::new();
-                for spec in specs.iter().filter(|spec| self.is_open(&spec.name)) {
+                for spec in specs {
+                    if !self.is_open(&spec.name) {
+                        continue;
+                    }
                     match find(&catalog, spec) {
                         Err(error) => self.note(&spec.name, outcome_of(&error)),
                         Ok(info) => {
                             let (context, spec) = (self.context.clone(), spec.clone());
                             running.spawn(async move {
-                                let run = stream::run(&context, &spec, &info).await;
-                                (spec.name, run)
+                                let name = spec.name.clone();
+                                (name, stream::run(context, spec, info).await)
                             });
                         }
                     }
@@ -150,16 +153,8 @@ impl Run<'_> {
     }
 
     async fn catalog(&self) -> Result<Vec<StreamInfo>, Error> {
-        let context = tidegate_sandbox::CallContext::new(
-            self.context.session.clone(),
-            Arc::clone(&self.context.store),
-            tidegate_store::kv::KvScope {
-                tenant: self.context.tenant.clone(),
-                connection: self.context.connection.clone(),
-            },
-            self.context.stop.clone(),
-        );
-        let found = self.context.connector.discover(context, self.context.config.clone()).await;
+        let config = self.context.config.clone();
+        let found = self.context.connector.discover(call::context(self.context), config).await;
         let (catalog, usage) = found.map_err(|source| Error::Connector {
             operation: "discover",
             stream: self.row.job.streams.keys().next().cloned().expect("a job has streams"),

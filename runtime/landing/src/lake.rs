@@ -1,6 +1,8 @@
 //! The reader's side: what a log shows. Objects that no slot names do not exist for
 //! a reader, so listing a folder is never needed and never right.
 
+pub mod marks;
+
 use crate::Error;
 use crate::log::{Log, Logged, Position, stream_prefix};
 use crate::target::Target;
@@ -22,6 +24,8 @@ pub struct VisibleObject {
     pub generation: u64,
     /// What it is.
     pub object: Object,
+    /// Its key on the target.
+    pub key: String,
     /// Where it is, for people and engines.
     pub location: String,
 }
@@ -74,7 +78,7 @@ pub async fn view(target: &Arc<dyn Target>, key: &StreamKey) -> Result<StreamVie
     let slots = log.read_from(&Position { slot: 0, previous: None }).await?;
     let mut view = visible(key, &slots);
     for seen in view.objects.iter_mut().chain(&mut view.rejected) {
-        seen.location = target.locate(&format!("{}/{}", stream_prefix(key), seen.object.key));
+        seen.location = target.locate(&seen.key);
     }
     Ok(view)
 }
@@ -99,6 +103,7 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
                     slot: logged.slot.slot,
                     generation: *generation,
                     object: object.clone(),
+                    key: format!("{}/{}", stream_prefix(key), object.key),
                     location: String::new(),
                 };
                 all.extend(objects.iter().map(seen));

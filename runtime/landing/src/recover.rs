@@ -210,17 +210,19 @@ async fn keep_chain(
     published: &StreamState,
 ) -> Result<(Vec<Intent>, Vec<Intent>, StreamState), Error> {
     let mut staged = published.clone();
-    let mut kept = Vec::new();
-    let mut rest = intents.iter().filter(|intent| !adopted.contains(&intent.batch)).peekable();
-    while let Some(intent) = rest.peek() {
+    let mut open: Vec<Intent> = intents.to_vec();
+    open.retain(|intent| !adopted.contains(&intent.batch));
+    let mut kept = 0;
+    for intent in &open {
         let Ok(next) = staged.apply(&intent.change) else { break };
         if !bytes_exist(stream, intent).await? {
             break;
         }
         staged = next;
-        kept.extend(rest.next().cloned());
+        kept += 1;
     }
-    Ok((kept, rest.cloned().collect(), staged))
+    let abandoned = open.split_off(kept);
+    Ok((open, abandoned, staged))
 }
 
 async fn bytes_exist(stream: &Stream, intent: &Intent) -> Result<bool, Error> {

@@ -47,7 +47,7 @@ pub async fn ensure(session: &Session, manifest: &Manifest, file: &SyncFile, jso
 
 /// Shows the address and waits for the person.
 pub async fn by_person(session: &Session, method: &str) -> Result<()> {
-    through(session, method, |url| async move {
+    through(session, method, async |url| {
         report::say("Open this address in your browser and consent:");
         report::say(&format!("\n  {url}\n"));
         report::say("Waiting for the answer (10 minutes at the most) ...");
@@ -57,10 +57,11 @@ pub async fn by_person(session: &Session, method: &str) -> Result<()> {
 }
 
 /// Runs the whole exchange; `visit` brings the person to the address.
-pub async fn through<F>(session: &Session, method: &str, visit: impl FnOnce(String) -> F) -> Result<()>
-where
-    F: Future<Output = Result<()>>,
-{
+pub async fn through(
+    session: &Session,
+    method: &str,
+    visit: impl AsyncFnOnce(String) -> Result<()>,
+) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on loopback")?;
     let port = listener.local_addr()?.port();
     let pending = session.authorize_url(method, &format!("http://127.0.0.1:{port}/callback")).await?;

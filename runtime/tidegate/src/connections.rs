@@ -4,13 +4,10 @@ use crate::authorize;
 use crate::cli::Place;
 use crate::node::{self, Node};
 use crate::report;
-use crate::sync_run::Document;
+use crate::sync_run::{self, Document};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use tidegate_sandbox::CallContext;
-use tidegate_store::kv::KvScope;
 use tokio_util::sync::CancellationToken;
 
 /// `tidegate connections authorize FILE`.
@@ -18,7 +15,8 @@ pub async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCo
     let document = Document::read(path)?;
     let node = Node::open(place, node::operator_file(place)?).await?;
     let connector = node.connector(&document.connector_path()).await?;
-    let session = node.session(&document.file.tenant, &document.file.connection, &connector)?;
+    let secrets = node::secrets(&document.file.connection)?;
+    let session = node.session(&document.file.tenant, &document.file.connection, &secrets, &connector)?;
     let methods = authorize::methods(connector.manifest(), &document.file);
     if methods.is_empty() {
         bail!("{}: connection.oauth_app is missing, so there is nothing to authorise", path.display());
@@ -37,13 +35,9 @@ pub async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCo
 /// `tidegate connections check FILE`.
 pub async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
-    let file = &document.file;
     let node = Node::open(place, node::operator_file(place)?).await?;
-    let connector = node.connector(&document.connector_path()).await?;
-    let session = node.session(&file.tenant, &file.connection, &connector)?;
-    let scope = KvScope { tenant: file.tenant.clone(), connection: file.connection.id.clone() };
-    let context = CallContext::new(session, Arc::clone(&node.store), scope, CancellationToken::new());
-    connector.check(context, file.connection.config.to_string()).await?;
-    report::say(&format!("connection {} works", file.connection.id));
+    let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
+    tidegate_engine::check(&prepared.context).await?;
+    report::say(&format!("connection {} works", document.file.connection.id));
     Ok(ExitCode::SUCCESS)
 }

@@ -5,9 +5,11 @@ use crate::cli::Place;
 use crate::config::{self, ConnectionFile, OperatorFile, TargetFile};
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidegate_broker::dial::Dialer;
 use tidegate_broker::{Broker, Class, Connection, Keyring, OauthApp, Session};
 use tidegate_domain::id::TenantId;
 use tidegate_landing::directory::DirectoryTarget;
@@ -30,6 +32,18 @@ pub struct Node {
     pub spool_dir: PathBuf,
     pub lease_ms: u64,
     operator: OperatorFile,
+}
+
+/// Secrets by the names that the manifest gives them.
+pub type Secrets = BTreeMap<String, SecretString>;
+
+/// Reads a connection's secrets from where they are.
+pub fn secrets(file: &ConnectionFile) -> Result<Secrets> {
+    let resolve = |(name, secret): (&String, &config::Secret)| {
+        let secret = secret.resolve(&format!("connection.secrets.{name}"))?;
+        Ok((name.clone(), secret))
+    };
+    file.secrets.iter().map(resolve).collect()
 }
 
 /// The operator's file; an empty one without `--operator`.
@@ -79,11 +93,13 @@ impl Node {
     }
 
     /// A session for a connection.
-    pub fn session(&self, tenant: &TenantId, file: &ConnectionFile, connector: &Connector) -> Result<Session> {
-        let mut secrets = std::collections::BTreeMap::new();
-        for (name, secret) in &file.secrets {
-            secrets.insert(name.clone(), secret.resolve(&format!("connection.secrets.{name}"))?);
-        }
+    pub fn session(
+        &self,
+        tenant: &TenantId,
+        file: &ConnectionFile,
+        secrets: &Secrets,
+        connector: &Connector,
+    ) -> Result<Session> {
         let oauth_app = match &file.oauth_app {
             None => None,
             Some(app) => Some(OauthApp {
@@ -99,7 +115,7 @@ impl Node {
             id: file.id.clone(),
             manifest: Arc::clone(connector.manifest()),
             config,
-            secrets,
+            secrets: secrets.clone(),
             oauth_app,
             account: file.account.clone(),
             class: Class::Incremental,
@@ -124,6 +140,12 @@ fn sandbox_config(cache_dir: PathBuf, operator: &OperatorFile) -> Result<tidegat
         config.threads = threads;
     }
     Ok(config)
+}
+
+/// Whether the connector asked to run blind: it then never sees a record.
+pub fn runs_blind(connector: &Connector) -> bool {
+    let extra: serde_json::Value = serde_json::from_str(&connector.manifest().extra).unwrap_or_default();
+    extra["blind"] == serde_json::Value::Bool(true)
 }
 
 /// Opens a target without a node, for readers.
@@ -152,8 +174,8 @@ pub async fn open_target(file: &TargetFile, operator: &OperatorFile) -> Result<A
         secret_key: key(&file.secret_key, "target.secret_key")?,
         session_token: None,
     };
-    let target = S3Target::connect(config, &operator.target_origins)?;
-    Ok(Arc::new(target))
+    let dialer = Dialer::new(&operator.broker)?.reaching(&operator.target_origins);
+    Ok(Arc::new(S3Target::connect(config, &dialer)?))
 }
 
 fn bail_missing(field: &str) -> Result<secrecy::SecretString, config::Error> {

@@ -49,7 +49,9 @@ pub struct Prepared {
 pub async fn prepare(node: &Node, document: &Document, stop: CancellationToken) -> Result<Prepared> {
     let file = &document.file;
     let connector = node.connector(&document.connector_path()).await?;
-    let session = node.session(&file.tenant, &file.connection, &connector)?;
+    let secrets = node::secrets(&file.connection)?;
+    let session = node.session(&file.tenant, &file.connection, &secrets, &connector)?;
+    let blind = node::runs_blind(&connector);
     let target = node.target(&file.target).await?;
     let context = SyncContext {
         tenant: file.tenant.clone(),
@@ -57,6 +59,8 @@ pub async fn prepare(node: &Node, document: &Document, stop: CancellationToken) 
         connection: file.connection.id.clone(),
         connector,
         session: session.clone(),
+        secrets: Arc::new(secrets),
+        blind,
         config: file.connection.config.to_string(),
         store: Arc::clone(&node.store),
         keyring: Arc::clone(&node.keyring),

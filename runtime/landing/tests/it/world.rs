@@ -165,8 +165,8 @@ impl World {
         let view = lake::view(&target, &self.key()).await?;
         let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for seen in &view.objects {
-            let key = format!("{}/{}", tidegate_landing::log::stream_prefix(&self.key()), seen.object.key);
-            let bytes = target.read(&key).await.unwrap().expect("a slot names it");
+            let key = &seen.key;
+            let bytes = target.read(key).await.unwrap().expect("a slot names it");
             assert_eq!(tidegate_landing::log::sha256(&bytes), seen.object.sha256, "{key}");
             let text = zstd::decode_all(&bytes[..]).unwrap();
             let mut count = 0;

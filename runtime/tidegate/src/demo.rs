@@ -1,0 +1,337 @@
+//! `tidegate demo`: the main job end to end on one machine, with real parts at every
+//! step: a simulated CRM behind OAuth and rate limits, an S3 endpoint, the sandbox,
+//! the commit protocol. The connector and the S3 client are those of production; an
+//! operator's mapping leads them to loopback.
+
+mod tally;
+
+use crate::cli::{DemoArgs, Place};
+use crate::node::{self, Node};
+use crate::report::{self, grouped, print_line, say};
+use crate::sync_run::{self, Document, Prepared};
+use crate::{authorize, lake};
+use anyhow::{Context as _, Result, ensure};
+use crm_sim::{CrmSim, Kind};
+use s3_local::S3Local;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tally::Tally;
+use tidegate_domain::job::JobState;
+use tidegate_domain::record::Format;
+use tidegate_store::clock::now_ms;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const ACCESS_KEY: &str = "demo";
+const SECRET_KEY: &str = "demo-secret-key";
+const BUCKET: &str = "lake";
+/// The simulator's limits in the demo, as a multiple of the real ones, so that a
+/// laptop shows throughput rather than waiting; the operator's file says the same.
+const LIMIT_SCALE: f64 = 1_000.0;
+
+/// Runs the demo.
+pub async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
+    let (folder, kept) = folder(&arguments)?;
+    let began = Instant::now();
+    let stage = Stage::set(&folder, &arguments).await?;
+    say(&format!(
+        "A simulated HubSpot with {} contacts at {}, an S3 endpoint at {}",
+        grouped(arguments.records),
+        stage.crm.base_url(),
+        stage.s3.endpoint()
+    ));
+
+    let place = stage.place(json);
+    let operator = node::operator_file(&place)?;
+    report::mappings(&operator.broker, false);
+    let document = Document::read(&stage.sync_file)?;
+    say("Compiling the connector and starting the sandbox ...");
+    let node = Node::open(&place, operator).await?;
+    let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
+    for method in authorize::methods(prepared.context.connector.manifest(), &document.file) {
+        let mut browser = JoinSet::new();
+        authorize::through(&prepared.session, method, async |url| consent(url, &mut browser).await).await?;
+        say("Authorised by OAuth (code with PKCE); the tokens are encrypted in the store");
+    }
+
+    say("\nHistorical sync: every contact by the list endpoint");
+    pass(&prepared, &document, &stage.sync_file).await?;
+    let history_end = tally::last_slot(&place, &document).await?;
+
+    let (edited, created, archived) = stage.change(&arguments);
+    say(&format!(
+        "\nIn the CRM, {edited} contacts were edited, {created} created and {archived} archived. Incremental sync:"
+    ));
+    let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
+    pass(&prepared, &document, &stage.sync_file).await?;
+    let peak_rss_bytes = report::peak_rss_bytes(); // before what landed is read back
+    let seconds = began.elapsed().as_secs_f64();
+    let history = tally::of(&place, &document, 0..=history_end).await?;
+    let increment = tally::of(&place, &document, history_end + 1..=u64::MAX).await?;
+    ensure!(
+        history.distinct_keys == arguments.records,
+        "{} contacts landed, {} were expected",
+        history.distinct_keys,
+        arguments.records
+    );
+    let figures = serde_json::json!({
+        "records": history.rows + increment.rows,
+        "distinct_keys": history.distinct_keys,
+        "incremental": { "upserts": increment.upserts, "deletes": increment.deletes },
+        "objects": history.objects + increment.objects,
+        "bytes": history.bytes + increment.bytes,
+        "requests": stage.requests(),
+        "seconds": seconds,
+        "peak_rss_bytes": peak_rss_bytes,
+        "lake": stage.lake_path(),
+    });
+    show(&place, &stage, &document, &history, &increment).await?;
+    stage.clear(kept).await;
+    if json {
+        print_line(&figures.to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The demo's directory, and whether it stays.
+fn folder(arguments: &DemoArgs) -> Result<(PathBuf, bool)> {
+    let given = arguments.dir.clone();
+    let folder = match given {
+        Some(folder) => folder,
+        None => std::env::temp_dir().join(format!("tidegate-demo-{}", std::process::id())),
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder.canonicalize()?;
+    let used = folder.join("state").exists();
+    ensure!(!used, "{} holds an earlier demo; remove it or choose another --dir", folder.display());
+    Ok((folder, arguments.dir.is_some()))
+}
+
+/// One run of the sync, with its summary.
+async fn pass(prepared: &Prepared, document: &Document, file: &Path) -> Result<()> {
+    let began = Instant::now();
+    let ran = sync_run::run_prepared(prepared, false).await?;
+    report::job(&ran, prepared, document, file, began.elapsed(), false);
+    ensure!(ran.state == JobState::Succeeded, "the sync did not succeed; the reason stands above");
+    Ok(())
+}
+
+/// Plays the person: opens the consent page and follows it to the loopback address.
+async fn consent(url: String, browser: &mut JoinSet<()>) -> Result<()> {
+    let landed = visit(&url).await?.context("the consent page did not lead back")?;
+    // The answer is served only after this returns.
+    browser.spawn(async move {
+        if let Err(error) = visit(&landed).await {
+            say(&format!("the loopback address did not answer: {error}"));
+        }
+    });
+    Ok(())
+}
+
+/// One GET; where it leads to, if it is a redirect.
+async fn visit(url: &str) -> Result<Option<String>> {
+    use http_body_util::Empty;
+    let uri: hyper::Uri = url.parse()?;
+    let address = uri.authority().context("the address has no host")?.to_string();
+    let stream = tokio::net::TcpStream::connect(&address).await?;
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    let request = hyper::Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
+        .header("host", &address)
+        .body(Empty::<bytes::Bytes>::new())?;
+    let answered = async {
+        let response = sender.send_request(request).await?;
+        let location = response.headers().get("location");
+        Ok::<_, anyhow::Error>(location.and_then(|value| value.to_str().ok()).map(str::to_owned))
+    };
+    tokio::select! {
+        answered = answered => answered,
+        _ = connection => anyhow::bail!("the connection to {address} ended early"),
+    }
+}
+
+/// The simulated world and the files that describe the sync to run in it.
+struct Stage {
+    folder: PathBuf,
+    crm: CrmSim,
+    s3: S3Local,
+    sync_file: PathBuf,
+    operator_file: PathBuf,
+}
+
+impl Stage {
+    async fn set(folder: &Path, arguments: &DemoArgs) -> Result<Stage> {
+        let contacts = u32::try_from(arguments.records).context("--records: 10,000,000 at the most")?;
+        let crm = CrmSim::start(crm_sim::Config {
+            contacts,
+            limit_scale: Some(LIMIT_SCALE),
+            refresh_rotation: true,
+            ..crm_sim::Config::default()
+        })
+        .await?;
+        let s3 = S3Local::start(&folder.join("s3"), 0, ACCESS_KEY, SECRET_KEY).await?;
+        s3.create_bucket(BUCKET)?;
+        let stage = Stage {
+            sync_file: folder.join("sync.yaml"),
+            operator_file: folder.join("operator.yaml"),
+            folder: folder.to_owned(),
+            crm,
+            s3,
+        };
+        stage.write_files(arguments)?;
+        Ok(stage)
+    }
+
+    fn write_files(&self, arguments: &DemoArgs) -> Result<()> {
+        let write = |path: &Path, text: &str| {
+            std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        };
+        for (name, secret) in [
+            ("client-secret", self.crm.config().client_secret.as_str()),
+            ("access-key", ACCESS_KEY),
+            ("secret-key", SECRET_KEY),
+        ] {
+            write(&self.folder.join(name), secret)?;
+        }
+        let folder = self.folder.display();
+        let connector = std::path::absolute(&arguments.connector)?;
+        ensure!(
+            connector.is_file(),
+            "{} is not there; `cargo demo` builds it, or name a component with --connector",
+            connector.display()
+        );
+        let format: Format = arguments.format;
+        write(
+            &self.sync_file,
+            &format!(
+                "tenant: demo
+sync: hubspot
+connection:
+  id: hubspot
+  connector: {connector}
+  oauth_app:
+    client_id: {client_id}
+    client_secret: ${{file:{folder}/client-secret}}
+streams:
+  - name: contacts
+    mode: incremental
+    landing: append_dedup
+target:
+  url: s3://{BUCKET}/crm
+  format: {format}
+  endpoint: {endpoint}
+  path_style: true
+  access_key: ${{file:{folder}/access-key}}
+  secret_key: ${{file:{folder}/secret-key}}
+",
+                connector = connector.display(),
+                client_id = self.crm.config().client_id,
+                format = format.extension(),
+                endpoint = self.s3.endpoint(),
+            ),
+        )?;
+        write(
+            &self.operator_file,
+            &format!(
+                "broker:
+  limit_scale: {LIMIT_SCALE}
+  mappings:
+    - {{ from: 'https://api.hubapi.com', to: '{crm}' }}
+    - {{ from: 'https://app.hubspot.com', to: '{crm}' }}
+target_origins: ['{s3}']
+",
+                crm = self.crm.base_url(),
+                s3 = self.s3.endpoint(),
+            ),
+        )
+    }
+
+    fn place(&self, json: bool) -> Place {
+        Place {
+            state: self.folder.join("state"),
+            operator: Some(self.operator_file.clone()),
+            json,
+        }
+    }
+
+    /// Edits, creates and archives some contacts; says how many of each.
+    fn change(&self, arguments: &DemoArgs) -> (usize, usize, usize) {
+        let share = usize::try_from(arguments.records / 100).unwrap_or(usize::MAX).max(1);
+        let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
+        let archived = self.crm.archive_count(Kind::Contacts, share / 10, now).len();
+        let edited = self.crm.edit_count(Kind::Contacts, share, now, now + 1).len();
+        let created = self.crm.create(Kind::Contacts, share / 2, now).len();
+        (edited, created, archived)
+    }
+
+    fn requests(&self) -> u64 {
+        self.crm.counters().requests_total
+    }
+
+    fn lake_path(&self) -> PathBuf {
+        self.folder.join("s3").join(BUCKET).join("crm")
+    }
+
+    async fn clear(self, kept: bool) {
+        self.crm.shutdown().await;
+        self.s3.shutdown().await;
+        if kept {
+            say(&format!("Everything is kept under {}", self.folder.display()));
+        } else if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            say(&format!("{} could not be removed: {error}", self.folder.display()));
+        }
+    }
+}
+
+/// Shows what landed, as a reader sees it.
+async fn show(
+    place: &Place,
+    stage: &Stage,
+    document: &Document,
+    history: &Tally,
+    increment: &Tally,
+) -> Result<()> {
+    say("\nWhat the commit log shows:");
+    for view in lake::views(place, document).await? {
+        for seen in &view.objects {
+            say(&format!(
+                "  slot {:>3}  {:>9} rows  {:>9.1} kB  {}",
+                seen.slot,
+                grouped(seen.object.rows),
+                seen.object.bytes as f64 / 1e3,
+                seen.object.key
+            ));
+        }
+    }
+    say(&format!(
+        "  history: {} rows of {} distinct contacts; increment: {} upserts, {} deletes",
+        grouped(history.rows),
+        grouped(history.distinct_keys),
+        grouped(increment.upserts),
+        grouped(increment.deletes)
+    ));
+    say(&format!(
+        "  {:.1} MB in {} objects under {}",
+        (history.bytes + increment.bytes) as f64 / 1e6,
+        history.objects + increment.objects,
+        stage.lake_path().display()
+    ));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn the_demo_documents_parse_like_any_other() {
+        let text = "tenant: demo\nsync: a\nconnection: { id: a, connector: b }\nstreams: [{ name: c }]\ntarget: { url: 's3://lake/crm', format: jsonl.zst }\n";
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let path = folder.path().join("sync.yaml");
+        std::fs::write(&path, text).expect("it can be written");
+        let file: config::SyncFile = config::read(&path).expect("it is valid");
+        assert_eq!(file.target.format, Format::JsonlZstd);
+    }
+}
