@@ -4,7 +4,7 @@
 
 mod template;
 
-pub(crate) use template::{Fill, check_manifest, fill_url, needs_token};
+pub(crate) use template::{Fill, check_manifest, fill_url, kept_name};
 
 use crate::config::{Config, Origin};
 use crate::request::Target;

@@ -108,6 +108,11 @@ impl Grant {
         }))
     }
 
+    /// Whether its token answers hold the value of this name.
+    pub(crate) fn keeps(&self, name: &str) -> bool {
+        self.keep.iter().any(|(kept, _)| kept == name)
+    }
+
     fn app_key(&self) -> String {
         format!("{} {}", self.token_url, self.app.client_id)
     }
@@ -177,18 +182,25 @@ impl Grants {
         renewal.await.map_err(|_| Error::Closed)?
     }
 
-    /// What the token answer kept, without a look at its age.
-    pub(crate) async fn kept(&self, grant: &Grant) -> Result<BTreeMap<String, String>, Error> {
-        let known = {
-            let cell = self.cell(&grant.key);
-            let state = cell.lock().await;
-            state.current.clone()
-        };
+    /// What the token answer kept, without a look at its age. `ask` says whether
+    /// the token endpoint may be asked where there was none.
+    pub(crate) async fn kept(
+        &self,
+        grant: &Grant,
+        ask: bool,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let cell = self.cell(&grant.key);
+        let known = cell.lock().await.current.clone();
         let current = match known {
-            Some(current) => current,
-            None => self.token(grant, None).await?.0,
+            Some(current) => Some(current),
+            None if ask => Some(self.token(grant, None).await?.0),
+            None => self
+                .vault
+                .load(&grant.key)
+                .await?
+                .map(|(current, _)| current),
         };
-        Ok(current.tokens.kept.clone())
+        Ok(current.map_or_else(BTreeMap::new, |current| current.tokens.kept.clone()))
     }
 
     /// Whether a person authorised, and need not do so again.

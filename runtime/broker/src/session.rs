@@ -7,7 +7,7 @@ mod attempt;
 
 use crate::broker::{Shared, Tenant};
 use crate::call::Meters;
-use crate::endpoint::{Allowed, Policy, needs_token};
+use crate::endpoint::{Allowed, Policy, kept_name};
 use crate::grant::{self, Credential, Current, Grant, PendingAuthorization};
 use crate::limiter::{Bucket, Permit, Plan, Refused};
 use crate::request::{Payload, Target};
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::backoff::Backoff;
-use tidegate_domain::manifest::{AuthKind, AuthMethod};
+use tidegate_domain::manifest::{AuthKind, AuthMethod, Endpoint};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -346,29 +346,32 @@ impl Inner {
         Ok((allowed, signature, permit))
     }
 
-    /// What a token answer kept, where an address may need it.
+    /// What a token answer kept, where the address needs it. A link may lead to any
+    /// endpoint, so for one nothing is asked for that is not there.
     async fn kept(&self, checked: &Checked<'_>) -> Result<BTreeMap<String, String>, FetchFault> {
-        let manifest = &self.connection.manifest;
-        let needed = match &checked.request.target {
-            Target::Endpoint { endpoint, .. } => manifest
-                .endpoint(endpoint)
-                .is_some_and(|endpoint| needs_token(&endpoint.base_url)),
-            Target::Absolute(_) => manifest
-                .endpoints
-                .iter()
-                .any(|endpoint| needs_token(&endpoint.base_url)),
+        let endpoints = &self.connection.manifest.endpoints;
+        let (endpoint, ask) = match &checked.request.target {
+            Target::Endpoint { endpoint, .. } => {
+                let named = |one: &&Endpoint| one.name == *endpoint;
+                (endpoints.iter().find(named), true)
+            }
+            Target::Absolute(_) => {
+                let kept = |one: &&Endpoint| kept_name(&one.base_url).is_some();
+                (endpoints.iter().find(kept), false)
+            }
+        };
+        let Some(name) = endpoint.and_then(|endpoint| kept_name(&endpoint.base_url)) else {
+            return Ok(BTreeMap::new());
         };
         // A request without a credential goes to the same account's host.
-        let grant = checked
-            .grant
-            .as_ref()
-            .or_else(|| self.grants.values().next());
+        let own = checked.grant.as_ref();
+        let grant = own.or_else(|| self.grants.values().find(|grant| grant.keeps(name)));
         match grant {
-            Some(grant) if needed => {
-                let kept = self.shared.grants.kept(grant).await;
+            Some(grant) => {
+                let kept = self.shared.grants.kept(grant, ask).await;
                 kept.map_err(signing)
             }
-            _ => Ok(BTreeMap::new()),
+            None => Ok(BTreeMap::new()),
         }
     }
 

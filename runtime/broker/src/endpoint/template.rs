@@ -25,9 +25,11 @@ pub(super) struct Base {
     pub(super) path: String,
 }
 
-/// Whether a base URL names something of the token answer.
-pub(crate) fn needs_token(base_url: &str) -> bool {
-    base_url.contains("{token.")
+/// The value of the token answer that a base URL names.
+pub(crate) fn kept_name(base_url: &str) -> Option<&str> {
+    let rest = base_url.strip_prefix("https://").unwrap_or(base_url);
+    let (name, _) = rest.strip_prefix("{token.")?.split_once('}')?;
+    Some(name)
 }
 
 /// Refuses templates that could never be filled safely.
