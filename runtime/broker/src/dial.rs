@@ -187,14 +187,14 @@ impl Dialer {
         if mapped || self.policy.private_hosts.contains(&lower) {
             return Ok(found);
         }
-        let refusals = found
-            .iter()
-            .filter_map(|address| egress::refusal(address.ip()));
-        let refusal = refusals.last();
-        let passed: Vec<_> = found
-            .into_iter()
-            .filter(|address| egress::refusal(address.ip()).is_none())
-            .collect();
+        let mut refusal = None;
+        let mut passed = Vec::new();
+        for address in found {
+            match egress::refusal(address.ip()) {
+                None => passed.push(address),
+                class => refusal = class,
+            }
+        }
         match refusal {
             Some(class) if passed.is_empty() => Err(DialError::Denied(format!(
                 "{host} has a {class} address; an operator can allow it as a private host"

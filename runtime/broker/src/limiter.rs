@@ -4,11 +4,13 @@
 
 mod ledger;
 mod plan;
+mod queue;
 
 pub(crate) use plan::{Bucket, Permit, Plan, Refused};
 
 use crate::{Connection, Error};
 use ledger::Ledger;
+use queue::Queued;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_domain::backoff::Backoff;
@@ -278,69 +280,6 @@ impl Group {
             units,
             taken: false,
         }
-    }
-}
-
-/// A place in the queue; dropping it leaves, or gives back what was admitted.
-struct Queued<'a> {
-    group: &'a Group,
-    ticket: Ticket,
-    turn: watch::Receiver<Turn>,
-    slots: Arc<[SlotId]>,
-    units: u64,
-    /// The units are a permit's now.
-    taken: bool,
-}
-
-impl Queued<'_> {
-    /// Waits for the turn.
-    async fn admitted(mut self, give_up: Instant) -> Result<(), Refused> {
-        let clock = self.group.clock;
-        let latest = clock.at(give_up);
-        loop {
-            let turn = *self.turn.borrow_and_update();
-            let opens = match turn {
-                Turn::Admitted => {
-                    self.taken = true;
-                    self.group.lock().waiting.remove(&self.ticket);
-                    return Ok(());
-                }
-                Turn::Never => return Err(Refused::Never),
-                Turn::Waiting(opens) => opens,
-            };
-            if let Some(opens) = opens.filter(|&opens| opens > latest) {
-                return Err(Refused::Until(opens.div_ceil(MS)));
-            }
-            tokio::select! {
-                changed = self.turn.changed() => {
-                    changed.expect("the sender stays with the group until this leaves");
-                }
-                () = tokio::time::sleep_until(opens.map_or(give_up, |at| clock.instant(at))) => {
-                    self.group.change(|_, _| ());
-                    if opens.is_none() && !matches!(*self.turn.borrow(), Turn::Admitted) {
-                        // Behind others, with no time known: as long again.
-                        let again = clock.now().saturating_add(1000 * MS);
-                        return Err(Refused::Until(again.div_ceil(MS)));
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        if self.taken {
-            return;
-        }
-        self.group.change(|state, _| {
-            let left = state.admission.leave(self.ticket);
-            let sender = state.waiting.remove(&self.ticket);
-            let admitted = sender.is_some_and(|sender| *sender.borrow() == Turn::Admitted);
-            if !left && admitted {
-                state.admission.returned(&self.slots, self.units);
-            }
-        });
     }
 }
 

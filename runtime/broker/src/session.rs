@@ -4,22 +4,21 @@
 //! then the signature, then the socket.
 
 mod attempt;
+mod checked;
+mod ready;
 
 use crate::broker::{Shared, Tenant};
 use crate::call::Meters;
-use crate::endpoint::{Allowed, Policy, kept_name};
-use crate::grant::{self, Credential, Current, Grant, PendingAuthorization};
-use crate::limiter::{Bucket, Permit, Plan, Refused};
-use crate::request::{Payload, Target};
-use crate::{Call, Connection, Error, FetchFault, Meter, Request, Response, Usage, header};
+use crate::grant::{self, Grant, PendingAuthorization};
+use crate::limiter::{Bucket, Plan};
+use crate::{Call, Connection, Error, FetchFault, Meter, Request, Response, Usage};
 use attempt::{Attempt, Verdict};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use checked::Checked;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::backoff::Backoff;
-use tidegate_domain::manifest::{AuthKind, AuthMethod, Endpoint};
+use tidegate_domain::manifest::{AuthKind, AuthMethod};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -161,31 +160,6 @@ fn late(what: &str) -> FetchFault {
     FetchFault::Timeout(what.to_owned())
 }
 
-/// What a guest is told of a failure to sign.
-fn signing(error: Error) -> FetchFault {
-    match error {
-        Error::Auth(text) => FetchFault::Auth(text),
-        Error::TokenEndpoint { .. } => FetchFault::Connect(error.to_string()),
-        other => FetchFault::Host(other),
-    }
-}
-
-/// A request whose parts were checked once, for every try.
-struct Checked<'a> {
-    request: &'a Request,
-    headers: HeaderMap,
-    body: Bytes,
-    method: Option<&'a AuthMethod>,
-    grant: Option<Grant>,
-    units: u64,
-}
-
-/// What a try is signed with; the version tells which token the provider refused.
-struct Signature {
-    credential: Option<Credential>,
-    version: Option<u64>,
-}
-
 impl Inner {
     fn method(&self, name: &str) -> Result<&AuthMethod, Error> {
         let manifest = &self.connection.manifest;
@@ -245,39 +219,6 @@ impl Inner {
         }
     }
 
-    fn check<'a>(&'a self, request: &'a Request) -> Result<Checked<'a>, FetchFault> {
-        let missing = || FetchFault::Invalid("the manifest has no such auth method".to_owned());
-        let name = request.auth.as_deref();
-        let method = match name {
-            Some(name) => Some(self.method(name).map_err(|_| missing())?),
-            None => None,
-        };
-        let signed = method.map(grant::signed_headers).unwrap_or_default();
-        let config = &self.shared.config;
-        let mut headers = header::outgoing(&request.headers, &signed, config)?;
-        let body = body(&request.payload, &mut headers)?;
-        let gzip = HeaderValue::from_static("gzip");
-        headers.insert(http::header::ACCEPT_ENCODING, gzip);
-        headers
-            .entry(http::header::USER_AGENT)
-            .or_insert(HeaderValue::from_static("tidegate"));
-        let grant = match method.map(|method| &method.kind) {
-            Some(AuthKind::Oauth2Code(_) | AuthKind::Oauth2Client(_)) => Some(
-                self.grant(name.unwrap_or_default())
-                    .map_err(FetchFault::Host)?,
-            ),
-            _ => None,
-        };
-        Ok(Checked {
-            request,
-            headers,
-            body,
-            method,
-            grant,
-            units: u64::from(request.cost.max(1)),
-        })
-    }
-
     async fn plan(&self) -> Result<&Plan, FetchFault> {
         let init = || async {
             let manifest = &self.connection.manifest;
@@ -298,19 +239,21 @@ impl Inner {
         deadline: Instant,
         meters: Meters<'_>,
     ) -> Verdict {
-        let (allowed, signature, permit, _slot) = loop {
+        let mut slot = None;
+        let (allowed, signature, permit) = loop {
             let ready = self.ready(checked, plan, bucket, refused, deadline, meters);
             let (allowed, signature, permit) = match ready.await {
                 Ok(ready) => ready,
                 Err(fault @ FetchFault::Connect(_)) => return Verdict::Again(Err(fault)),
                 Err(fault) => return Verdict::Done(Err(fault)),
             };
-            let Ok(slot) = self.tenant.in_flight.acquire().await else {
-                return Verdict::Done(Err(FetchFault::Host(Error::Closed)));
-            };
-            // A gate may have closed meanwhile: then back into the queue.
+            if slot.is_none() {
+                slot = self.tenant.in_flight.acquire().await.ok();
+            }
+            // The permit may have grown old meanwhile, or a gate closed: then once
+            // more through the queue, with the slot in hand.
             if permit.is_open() {
-                break (allowed, signature, permit, slot);
+                break (allowed, signature, permit);
             }
         };
         let attempt = Attempt {
@@ -323,174 +266,10 @@ impl Inner {
         };
         attempt.run(checked, allowed, signature, permit).await
     }
-
-    /// Policy, then limits, then a fresh token; and policy again, since a token
-    /// answer may have moved the endpoint.
-    async fn ready(
-        &self,
-        checked: &Checked<'_>,
-        plan: &Plan,
-        bucket: &Arc<Bucket>,
-        refused: Option<u64>,
-        deadline: Instant,
-        meters: Meters<'_>,
-    ) -> Result<(Allowed, Signature, Permit), FetchFault> {
-        let kept = self.kept(checked).await?;
-        self.allow(checked, &kept)?;
-        let permit = self
-            .admit(plan, bucket, checked.units, deadline, meters)
-            .await?;
-        let (signature, current) = self.signature(checked, refused, meters).await?;
-        let kept = current.map_or(kept, |current| current.tokens.kept.clone());
-        let allowed = self.allow(checked, &kept)?;
-        Ok((allowed, signature, permit))
-    }
-
-    /// What a token answer kept, where the address needs it. A link may lead to any
-    /// endpoint, so for one nothing is asked for that is not there.
-    async fn kept(&self, checked: &Checked<'_>) -> Result<BTreeMap<String, String>, FetchFault> {
-        let endpoints = &self.connection.manifest.endpoints;
-        let (endpoint, ask) = match &checked.request.target {
-            Target::Endpoint { endpoint, .. } => {
-                let named = |one: &&Endpoint| one.name == *endpoint;
-                (endpoints.iter().find(named), true)
-            }
-            Target::Absolute(_) => {
-                let kept = |one: &&Endpoint| kept_name(&one.base_url).is_some();
-                (endpoints.iter().find(kept), false)
-            }
-        };
-        let Some(name) = endpoint.and_then(|endpoint| kept_name(&endpoint.base_url)) else {
-            return Ok(BTreeMap::new());
-        };
-        // A request without a credential goes to the same account's host.
-        let own = checked.grant.as_ref();
-        let grant = own.or_else(|| self.grants.values().find(|grant| grant.keeps(name)));
-        match grant {
-            Some(grant) => {
-                let kept = self.shared.grants.kept(grant, ask).await;
-                kept.map_err(signing)
-            }
-            None => Ok(BTreeMap::new()),
-        }
-    }
-
-    fn allow(
-        &self,
-        checked: &Checked<'_>,
-        kept: &BTreeMap<String, String>,
-    ) -> Result<Allowed, FetchFault> {
-        let policy = Policy {
-            config: &self.shared.config,
-            connection: &self.connection,
-            kept,
-        };
-        let allowed = policy.allow(&checked.request.target)?;
-        let Some(method) = checked.method else {
-            return Ok(allowed);
-        };
-        if !allowed.takes_credentials {
-            return Err(FetchFault::Denied(
-                "no credential goes to a host that only a wildcard allows".to_owned(),
-            ));
-        }
-        let signed = grant::signed_query(method);
-        if allowed
-            .url
-            .query_pairs()
-            .any(|(name, _)| signed.iter().any(|own| *own == name))
-        {
-            return Err(FetchFault::Denied(
-                "the host sets the query parameter of the key".to_owned(),
-            ));
-        }
-        Ok(allowed)
-    }
-
-    async fn admit(
-        &self,
-        plan: &Plan,
-        bucket: &Arc<Bucket>,
-        units: u64,
-        deadline: Instant,
-        meters: Meters<'_>,
-    ) -> Result<Permit, FetchFault> {
-        let begun = Instant::now();
-        let patience = Duration::from_millis(self.shared.config.patience_ms);
-        let admitted = plan
-            .admit(bucket, units, deadline.min(begun + patience))
-            .await?;
-        let waited = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if waited > 0 {
-            meters.add(|meter| &meter.limit_waits, 1);
-            meters.add(|meter| &meter.limit_wait_ms, waited);
-        }
-        admitted.map_err(|refused| match refused {
-            Refused::Until(until_ms) => FetchFault::Throttled { until_ms },
-            Refused::Never => {
-                FetchFault::Invalid("the cost is larger than a limit's capacity".to_owned())
-            }
-        })
-    }
-
-    async fn signature(
-        &self,
-        checked: &Checked<'_>,
-        refused: Option<u64>,
-        meters: Meters<'_>,
-    ) -> Result<(Signature, Option<Arc<Current>>), FetchFault> {
-        let unsigned = |credential| Signature {
-            credential,
-            version: None,
-        };
-        match (checked.method, &checked.grant) {
-            (None, _) => Ok((unsigned(None), None)),
-            (Some(_), Some(grant)) => {
-                let token = self.shared.grants.token(grant, refused).await;
-                let (current, renewed) = token.map_err(signing)?;
-                if renewed {
-                    meters.add(|meter| &meter.refreshes, 1);
-                }
-                let signature = Signature {
-                    credential: Some(Credential::Bearer(current.tokens.access.clone())),
-                    version: Some(current.version),
-                };
-                Ok((signature, Some(current)))
-            }
-            (Some(method), None) => {
-                let credential = grant::of_secrets(&self.connection, method).map_err(signing)?;
-                Ok((unsigned(Some(credential)), None))
-            }
-        }
-    }
 }
 
 fn random() -> Result<u64, FetchFault> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(Error::Random)?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-fn body(payload: &Payload, headers: &mut HeaderMap) -> Result<Bytes, FetchFault> {
-    let (content_type, body) = match payload {
-        Payload::None => return Ok(Bytes::new()),
-        Payload::Json(text) => ("application/json", Bytes::from(text.clone())),
-        Payload::Form(pairs) => {
-            let mut form = url::form_urlencoded::Serializer::new(String::new());
-            form.extend_pairs(pairs);
-            (
-                "application/x-www-form-urlencoded",
-                Bytes::from(form.finish()),
-            )
-        }
-        Payload::Raw {
-            content_type,
-            bytes,
-        } => (content_type.as_str(), bytes.clone()),
-    };
-    let value = HeaderValue::from_str(content_type)
-        .map_err(|_| FetchFault::Invalid("the content type".to_owned()))?;
-    // A vendor's own JSON type may be set as a header.
-    headers.entry(http::header::CONTENT_TYPE).or_insert(value);
-    Ok(body)
 }

@@ -15,7 +15,7 @@ impl Backoff {
     /// `random` is any value, drawn evenly.
     pub fn wait_ms(self, failures: u32, random: u64) -> u64 {
         let ceiling = self.ceiling_after(failures);
-        let scaled = u128::from(random) * (u128::from(ceiling) + 1) >> 64;
+        let scaled = (u128::from(random) * (u128::from(ceiling) + 1)) >> 64;
         u64::try_from(scaled).unwrap_or(ceiling)
     }
 

@@ -1,6 +1,8 @@
 //! One try: sign, send, read, judge.
 
-use super::{Checked, Signature, random};
+use super::checked::Checked;
+use super::random;
+use super::ready::Signature;
 use crate::broker::{Shared, Tenant};
 use crate::call::Meters;
 use crate::endpoint::Allowed;
@@ -62,13 +64,13 @@ impl Attempt<'_> {
             Ok(received) => self.judge(checked, allowed, &signature, received, sent_at_ms),
             Err(broken) => {
                 let may_repeat = repeatable(checked) || !broken.reached;
-                let passing = match &broken.fault {
+                let passing = matches!(
+                    broken.fault,
                     FetchFault::Dns(_)
-                    | FetchFault::Connect(_)
-                    | FetchFault::Timeout(_)
-                    | FetchFault::Protocol(_) => true,
-                    _ => false,
-                };
+                        | FetchFault::Connect(_)
+                        | FetchFault::Timeout(_)
+                        | FetchFault::Protocol(_)
+                );
                 if may_repeat && passing {
                     Verdict::Again(Err(broken.fault))
                 } else {

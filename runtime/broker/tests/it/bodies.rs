@@ -26,7 +26,8 @@ async fn compressed_bodies_are_decoded_and_counted_as_they_came() {
     let packed = gzip(plain.as_bytes());
     let bytes = packed.len() as u64;
     let server = serving(packed, "gzip").await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let answer = fetch(&session, get("/v1/x")).await.ok().unwrap();
     assert!(answer.body == plain.as_bytes());
     assert_eq!(session.usage().bytes_received, bytes);
@@ -56,7 +57,8 @@ async fn a_decompression_bomb_stops_at_the_cap_or_the_ratio() {
 #[tokio::test]
 async fn a_guest_can_ask_for_less() {
     let server = Server::start(|_| async { Ok(reply(200, "0123456789")) }).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let modest = |body_bytes_max| Request {
         body_bytes_max: Some(body_bytes_max),
         ..get("/v1/x")
@@ -92,7 +94,8 @@ async fn a_cut_body_is_fetched_again_where_that_does_no_harm() {
         }
     })
     .await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     assert!(fetch(&session, get("/v1/x")).await.is_ok());
     assert_eq!(server.count(), 2);
 
@@ -129,7 +132,8 @@ async fn a_connection_that_breaks_before_the_answer_is_tried_again() {
         Ok(reply(200, "{}"))
     })
     .await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     assert!(fetch(&session, get("/v1/x")).await.is_ok());
     assert_eq!(server.count(), 2);
 }

@@ -23,7 +23,8 @@ fn at(endpoint: &str) -> Request {
 #[tokio::test]
 async fn a_request_reaches_the_mapped_origin_as_it_was_stated() {
     let server = echo().await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let stated = Request {
         target: Target::Endpoint {
             endpoint: "api".to_owned(),
@@ -55,7 +56,8 @@ async fn a_request_reaches_the_mapped_origin_as_it_was_stated() {
 #[tokio::test]
 async fn what_policy_refuses_opens_no_socket() {
     let server = echo().await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let absolute = |link: &str| Request {
         target: Target::Absolute(link.to_owned()),
         ..get("")
@@ -162,7 +164,8 @@ async fn redirects_are_returned_and_not_followed() {
 #[tokio::test]
 async fn links_of_the_provider_come_back_to_its_endpoint() {
     let server = echo().await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     for origin in [API, server.origin.as_str()] {
         let link = Request {
             target: Target::Absolute(format!("{origin}/v1/next?after=7")),
@@ -201,7 +204,8 @@ async fn tenants_never_share_a_connection() {
 #[tokio::test]
 async fn a_cancelled_call_ends_at_once() {
     let server = Server::start(|_| std::future::pending()).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let call = call();
     let cancel = async {
         while server.count() == 0 {

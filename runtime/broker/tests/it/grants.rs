@@ -159,7 +159,8 @@ fn pkce_challenge(verifier: &str) -> String {
 #[tokio::test]
 async fn a_foreign_state_is_refused_before_the_code_is_used() {
     let (provider, server) = provider(3600).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let pending = session
         .authorize_url("oauth", "http://localhost/back")
         .await
@@ -435,7 +436,8 @@ async fn the_token_answers_host_is_an_endpoint_of_its_own() {
 #[tokio::test]
 async fn client_credentials_are_asked_for_once_with_basic_authentication() {
     let (provider, server) = provider(3600).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     for _ in 0..3 {
         assert!(fetch(&session, signed("/v1/x", "client")).await.is_ok());
     }
@@ -469,7 +471,8 @@ async fn an_old_token_serves_while_the_token_endpoint_is_down() {
 #[tokio::test]
 async fn requests_without_auth_carry_no_credential() {
     let (_, server) = provider(3600).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     assert!(
         fetch(&session, get("/v1/x")).await.is_err(),
         "401 for a static credential"

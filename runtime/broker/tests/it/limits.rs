@@ -112,7 +112,8 @@ async fn nothing_of_the_account_is_sent_before_retry_after_has_passed() {
 async fn a_long_retry_after_is_handed_over_as_a_time() {
     let server =
         Server::start(|_| async { Ok(with(reply(503, "{}"), "retry-after", "120")) }).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     for _ in 0..3 {
         let refusal = fault(&session, get("/v1/x")).await;
         let FetchFault::Throttled { until_ms } = refusal else {
@@ -131,7 +132,8 @@ async fn a_storm_of_refusals_ends_in_answers() {
         Ok(reply(status, "{}"))
     })
     .await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let answers = join_all((0..16).map(|_| fetch(&session, get("/v1/x")))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(server.count(), 32);
@@ -172,7 +174,8 @@ async fn what_is_sent_again_depends_on_status_and_method() {
             Ok(reply(if seen.index == 0 { status } else { 200 }, "{}"))
         })
         .await;
-        let session = Fixture::new(&server).session();
+        let fixture = Fixture::new(&server);
+        let session = fixture.session();
         let answer = fetch(&session, request(Method::Post, "/v1/x")).await;
         assert!(answer.is_ok(), "{status}");
         assert_eq!(server.count(), tries, "POST after {status}");

@@ -68,7 +68,8 @@ async fn keys_are_placed_and_appear_in_no_error_of_a_dead_host() {
 #[tokio::test]
 async fn a_guest_cannot_place_the_key_itself() {
     let server = Server::start(|_| async { Ok(reply(200, "{}")) }).await;
-    let session = Fixture::new(&server).session();
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
     let header = Request {
         headers: vec![("X-KEY".to_owned(), "mine".to_owned())],
         ..signed("/v1/x", "header_key")

@@ -1,0 +1,172 @@
+//! From policy to a permit and a signature: what must hold before a socket opens.
+
+use super::Inner;
+use super::checked::Checked;
+use crate::call::Meters;
+use crate::endpoint::{Allowed, Policy, kept_name};
+use crate::grant::{self, Credential, Current};
+use crate::limiter::{Bucket, Permit, Plan, Refused};
+use crate::request::Target;
+use crate::{Error, FetchFault};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_domain::manifest::Endpoint;
+use tokio::time::Instant;
+
+/// What a try is signed with; the version tells which token the provider refused.
+pub(super) struct Signature {
+    pub(super) credential: Option<Credential>,
+    pub(super) version: Option<u64>,
+}
+
+/// What a guest is told of a failure to sign.
+fn signing(error: Error) -> FetchFault {
+    match error {
+        Error::Auth(text) => FetchFault::Auth(text),
+        Error::TokenEndpoint { .. } => FetchFault::Connect(error.to_string()),
+        other => FetchFault::Host(other),
+    }
+}
+
+impl Inner {
+    /// Policy, then limits, then a fresh token; and policy again, since a token
+    /// answer may have moved the endpoint.
+    pub(super) async fn ready(
+        &self,
+        checked: &Checked<'_>,
+        plan: &Plan,
+        bucket: &Arc<Bucket>,
+        refused: Option<u64>,
+        deadline: Instant,
+        meters: Meters<'_>,
+    ) -> Result<(Allowed, Signature, Permit), FetchFault> {
+        let kept = self.kept(checked).await?;
+        self.allow(checked, &kept)?;
+        let permit = self
+            .admit(plan, bucket, checked.units, deadline, meters)
+            .await?;
+        let (signature, current) = self.signature(checked, refused, meters).await?;
+        let kept = current.map_or(kept, |current| current.tokens.kept.clone());
+        let allowed = self.allow(checked, &kept)?;
+        Ok((allowed, signature, permit))
+    }
+
+    /// What a token answer kept, where the address needs it. A link may lead to any
+    /// endpoint, so for one nothing is asked for that is not there.
+    async fn kept(&self, checked: &Checked<'_>) -> Result<BTreeMap<String, String>, FetchFault> {
+        let endpoints = &self.connection.manifest.endpoints;
+        let (endpoint, ask) = match &checked.request.target {
+            Target::Endpoint { endpoint, .. } => {
+                let named = |one: &&Endpoint| one.name == *endpoint;
+                (endpoints.iter().find(named), true)
+            }
+            Target::Absolute(_) => {
+                let kept = |one: &&Endpoint| kept_name(&one.base_url).is_some();
+                (endpoints.iter().find(kept), false)
+            }
+        };
+        let Some(name) = endpoint.and_then(|endpoint| kept_name(&endpoint.base_url)) else {
+            return Ok(BTreeMap::new());
+        };
+        // A request without a credential goes to the same account's host.
+        let own = checked.grant.as_ref();
+        let grant = own.or_else(|| self.grants.values().find(|grant| grant.keeps(name)));
+        match grant {
+            Some(grant) => {
+                let kept = self.shared.grants.kept(grant, ask).await;
+                kept.map_err(signing)
+            }
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn allow(
+        &self,
+        checked: &Checked<'_>,
+        kept: &BTreeMap<String, String>,
+    ) -> Result<Allowed, FetchFault> {
+        let policy = Policy {
+            config: &self.shared.config,
+            connection: &self.connection,
+            kept,
+        };
+        let allowed = policy.allow(&checked.request.target)?;
+        let Some(method) = checked.method else {
+            return Ok(allowed);
+        };
+        if !allowed.takes_credentials {
+            return Err(FetchFault::Denied(
+                "no credential goes to a host that only a wildcard allows".to_owned(),
+            ));
+        }
+        let signed = grant::signed_query(method);
+        if allowed
+            .url
+            .query_pairs()
+            .any(|(name, _)| signed.iter().any(|own| *own == name))
+        {
+            return Err(FetchFault::Denied(
+                "the host sets the query parameter of the key".to_owned(),
+            ));
+        }
+        Ok(allowed)
+    }
+
+    async fn admit(
+        &self,
+        plan: &Plan,
+        bucket: &Arc<Bucket>,
+        units: u64,
+        deadline: Instant,
+        meters: Meters<'_>,
+    ) -> Result<Permit, FetchFault> {
+        let begun = Instant::now();
+        let patience = Duration::from_millis(self.shared.config.patience_ms);
+        let admitted = plan
+            .admit(bucket, units, deadline.min(begun + patience))
+            .await?;
+        let waited = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if waited > 0 {
+            meters.add(|meter| &meter.limit_waits, 1);
+            meters.add(|meter| &meter.limit_wait_ms, waited);
+        }
+        admitted.map_err(|refused| match refused {
+            Refused::Until(until_ms) => FetchFault::Throttled { until_ms },
+            Refused::Never => {
+                FetchFault::Invalid("the cost is larger than a limit's capacity".to_owned())
+            }
+        })
+    }
+
+    async fn signature(
+        &self,
+        checked: &Checked<'_>,
+        refused: Option<u64>,
+        meters: Meters<'_>,
+    ) -> Result<(Signature, Option<Arc<Current>>), FetchFault> {
+        let unsigned = |credential| Signature {
+            credential,
+            version: None,
+        };
+        match (checked.method, &checked.grant) {
+            (None, _) => Ok((unsigned(None), None)),
+            (Some(_), Some(grant)) => {
+                let token = self.shared.grants.token(grant, refused).await;
+                let (current, renewed) = token.map_err(signing)?;
+                if renewed {
+                    meters.add(|meter| &meter.refreshes, 1);
+                }
+                let signature = Signature {
+                    credential: Some(Credential::Bearer(current.tokens.access.clone())),
+                    version: Some(current.version),
+                };
+                Ok((signature, Some(current)))
+            }
+            (Some(method), None) => {
+                let credential = grant::of_secrets(&self.connection, method).map_err(signing)?;
+                Ok((unsigned(Some(credential)), None))
+            }
+        }
+    }
+}
