@@ -31,7 +31,7 @@ impl Seaweed {
         std::fs::create_dir_all(&directory)?;
         let identities = directory.join("identities.json");
         std::fs::write(&identities, identities_json())?;
-        let log = directory.with_extension("log");
+        let log = directory.with_file_name("seaweedfs.log");
         let ports = free_ports::<10>()?;
         let [
             master,
