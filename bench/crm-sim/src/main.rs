@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use crm_sim::{Config, CrmSim, Plan};
+use crm_sim::{Config, CrmSim, ExtraProperty, Kind, Plan};
 use serde_json::json;
 
 /// A strict simulator of the HubSpot CRM API.
@@ -54,6 +55,12 @@ struct Arguments {
     /// The OAuth app's secret; a fixed one by default.
     #[arg(long)]
     client_secret: Option<String>,
+    /// A property of the account's own: `contacts:number_field:number`.
+    #[arg(long = "property", value_parser = property)]
+    properties: Vec<ExtraProperty>,
+    /// Give contacts the properties that the real API derives itself.
+    #[arg(long)]
+    derived_properties: bool,
     /// Start of next-page links, if not the simulator's own address.
     #[arg(long)]
     link_base: Option<String>,
@@ -92,9 +99,23 @@ impl Arguments {
             access_token_ttl_s: self.token_ttl_s,
             refresh_rotation: self.rotate_refresh,
             link_base: self.link_base,
+            extra_properties: self.properties,
+            derived_properties: self.derived_properties,
             ..Config::default()
         }
     }
+}
+
+/// Reads `type:name:wire type`.
+fn property(text: &str) -> anyhow::Result<ExtraProperty> {
+    let mut parts = text.splitn(3, ':');
+    let mut part = || parts.next().context("expected type:name:wire type");
+    let (kind, name, property_type) = (part()?, part()?, part()?);
+    Ok(ExtraProperty {
+        kind: Kind::parse(kind).with_context(|| format!("no object type {kind}"))?,
+        name: name.to_owned(),
+        property_type: serde_json::from_value(json!(property_type))?,
+    })
 }
 
 #[tokio::main]

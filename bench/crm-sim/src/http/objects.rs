@@ -43,15 +43,12 @@ impl<'a> Parameters<'a> {
                     });
                 }
                 "archived" => {
-                    parameters.archived = match value.as_ref() {
-                        "true" => true,
-                        "false" => false,
-                        other => {
-                            return Err(Problem::validation(format!(
-                                "archived must be true or false, but was {other}"
-                            )));
-                        }
-                    }
+                    // The official Python client sends `True` and `False`.
+                    parameters.archived = value.to_ascii_lowercase().parse().map_err(|_| {
+                        Problem::validation(format!(
+                            "archived must be true or false, but was {value}"
+                        ))
+                    })?;
                 }
                 "idProperty" => parameters.id_property = Some(value),
                 _ => {}

@@ -63,7 +63,8 @@ pub(crate) async fn send(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .unwrap();
-    let driver = tokio::spawn(connection);
+    let mut driver = tokio::task::JoinSet::new();
+    driver.spawn(connection);
     let mut request = Request::builder()
         .method(method)
         .uri(target)
@@ -86,7 +87,7 @@ pub(crate) async fn send(
     }
     drop(sender);
     // The connection may have been cut on purpose.
-    let _ended = driver.await.unwrap();
+    let _ended = driver.join_next().await;
     Answer {
         status: parts.status.as_u16(),
         headers: parts.headers,
