@@ -7,7 +7,10 @@ use tidegate_store::kv::KvScope;
 
 /// The frame of one call.
 pub(crate) fn context(sync: &SyncContext) -> CallContext {
-    let scope = KvScope { tenant: sync.tenant.clone(), connection: sync.connection.clone() };
+    let scope = KvScope {
+        tenant: sync.tenant.clone(),
+        connection: sync.connection.clone(),
+    };
     let stop = sync.stop.clone();
     CallContext {
         secrets: Arc::clone(&sync.secrets),
@@ -21,7 +24,10 @@ pub(crate) fn context(sync: &SyncContext) -> CallContext {
 /// # Errors
 /// What the connector found, or how it failed.
 pub async fn check(sync: &SyncContext) -> Result<(), tidegate_sandbox::Error> {
-    let asked = sync.connector.check(context(sync), sync.config.clone()).await;
+    let asked = sync
+        .connector
+        .check(context(sync), sync.config.clone())
+        .await;
     let ((), usage) = asked?;
     sync.progress.add_call(&usage);
     Ok(())

@@ -51,7 +51,9 @@ pub enum Error {
         reason: String,
     },
     /// The guest gave its slot back again and again without saving anything new.
-    #[error("partition {partition} of stream {stream} returned `more` {times} times without a new checkpoint")]
+    #[error(
+        "partition {partition} of stream {stream} returned `more` {times} times without a new checkpoint"
+    )]
     NoProgress {
         /// The stream.
         stream: StreamName,

@@ -39,11 +39,20 @@ pub(crate) enum Ended {
 impl Reading {
     /// Reads until the partition ends, waits, fails or is told to stop.
     pub(crate) async fn read(self, partition: PartitionState) -> Result<Ended, Error> {
-        self.sync.progress.partitions_running.fetch_add(1, Ordering::Relaxed);
+        self.sync
+            .progress
+            .partitions_running
+            .fetch_add(1, Ordering::Relaxed);
         let ended = self.read_calls(partition).await;
-        self.sync.progress.partitions_running.fetch_sub(1, Ordering::Relaxed);
+        self.sync
+            .progress
+            .partitions_running
+            .fetch_sub(1, Ordering::Relaxed);
         if matches!(ended, Ok(Ended::Finished)) {
-            self.sync.progress.partitions_ended.fetch_add(1, Ordering::Relaxed);
+            self.sync
+                .progress
+                .partitions_ended
+                .fetch_add(1, Ordering::Relaxed);
         }
         ended
     }
@@ -64,11 +73,17 @@ impl Reading {
             let writer = sink.writer();
             match outcome {
                 ReadOutcome::Done { state } => {
-                    writer.finish(state).await.map_err(|error| self.landing(error))?;
+                    writer
+                        .finish(state)
+                        .await
+                        .map_err(|error| self.landing(error))?;
                     return Ok(Ended::Finished);
                 }
                 ReadOutcome::Split(children) => {
-                    writer.split(children).await.map_err(|error| self.landing(error))?;
+                    writer
+                        .split(children)
+                        .await
+                        .map_err(|error| self.landing(error))?;
                     return Ok(Ended::Finished);
                 }
                 ReadOutcome::WaitUntil(until_ms) => return Ok(Ended::Parked(until_ms)),
@@ -92,13 +107,20 @@ impl Reading {
     async fn call(
         &self,
         partition: &PartitionState,
-    ) -> (Result<ReadOutcome, tidegate_sandbox::Error>, Box<PartitionSink>) {
+    ) -> (
+        Result<ReadOutcome, tidegate_sandbox::Error>,
+        Box<PartitionSink>,
+    ) {
         let writer = PartitionWriter::new(
             self.writer.clone(),
             partition.planned.id.clone(),
             self.sync.spool_dir.clone(),
         );
-        let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(&self.sync.progress));
+        let sink = PartitionSink::new(
+            writer,
+            self.sync.stop.clone(),
+            Arc::clone(&self.sync.progress),
+        );
         let context = call::context(&self.sync);
         let request = ReadRequest {
             config: self.sync.config.clone(),
@@ -108,10 +130,16 @@ impl Reading {
             state: partition.state.clone(),
             fields: self.spec.fields.clone(),
         };
-        let report = self.sync.connector.read(context, Box::new(sink), request).await;
+        let report = self
+            .sync
+            .connector
+            .read(context, Box::new(sink), request)
+            .await;
         self.sync.progress.add_call(&report.usage);
         let sink: Box<dyn Any> = report.sink;
-        let sink = sink.downcast().expect("the sandbox gives back the sink that it was given");
+        let sink = sink
+            .downcast()
+            .expect("the sandbox gives back the sink that it was given");
         (report.outcome, sink)
     }
 
@@ -128,6 +156,9 @@ impl Reading {
     }
 
     fn landing(&self, source: tidegate_landing::Error) -> Error {
-        Error::Landing { stream: self.spec.name.clone(), source }
+        Error::Landing {
+            stream: self.spec.name.clone(),
+            source,
+        }
     }
 }

@@ -35,7 +35,8 @@ impl Progress {
     /// Adds what one call of a guest used.
     pub fn add_call(&self, usage: &CallUsage) {
         self.guest_cpu_us.fetch_add(usage.cpu_us, Ordering::Relaxed);
-        self.guest_peak_memory_bytes.fetch_max(usage.peak_memory_bytes, Ordering::Relaxed);
+        self.guest_peak_memory_bytes
+            .fetch_max(usage.peak_memory_bytes, Ordering::Relaxed);
         self.guest_calls.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One partition's sink.
-pub struct PartitionSink {
+pub(crate) struct PartitionSink {
     writer: PartitionWriter,
     stop: CancellationToken,
     progress: Arc<Progress>,
@@ -27,17 +27,27 @@ const TURN: Duration = Duration::from_secs(600);
 
 impl PartitionSink {
     /// A sink that writes to `writer` and tells the guest to stop with `stop`.
-    pub fn new(writer: PartitionWriter, stop: CancellationToken, progress: Arc<Progress>) -> Self {
-        PartitionSink { writer, stop, progress, saves: 0, yield_at: Instant::now() + TURN }
+    pub(crate) fn new(
+        writer: PartitionWriter,
+        stop: CancellationToken,
+        progress: Arc<Progress>,
+    ) -> Self {
+        PartitionSink {
+            writer,
+            stop,
+            progress,
+            saves: 0,
+            yield_at: Instant::now() + TURN,
+        }
     }
 
     /// The writer, once the call is over.
-    pub fn writer(&mut self) -> &mut PartitionWriter {
+    pub(crate) fn writer(&mut self) -> &mut PartitionWriter {
         &mut self.writer
     }
 
     /// How often the guest saved.
-    pub fn saves(&self) -> u64 {
+    pub(crate) fn saves(&self) -> u64 {
         self.saves
     }
 }
@@ -45,9 +55,17 @@ impl PartitionSink {
 #[async_trait]
 impl Sink for PartitionSink {
     async fn push(&mut self, page: Page) -> Result<(), SinkError> {
-        let bytes: u64 = page.rows.iter().map(|row| u64::from(row.record.end - row.record.start)).sum();
-        self.progress.records.fetch_add(page.rows.len() as u64, Ordering::Relaxed);
-        self.progress.record_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let bytes: u64 = page
+            .rows
+            .iter()
+            .map(|row| u64::from(row.record.end - row.record.start))
+            .sum();
+        self.progress
+            .records
+            .fetch_add(page.rows.len() as u64, Ordering::Relaxed);
+        self.progress
+            .record_bytes
+            .fetch_add(bytes, Ordering::Relaxed);
         let pushed = self.writer.push(page).await;
         pushed.map_err(refuse)
     }
@@ -75,5 +93,8 @@ impl Sink for PartitionSink {
 }
 
 fn refuse(error: tidegate_landing::Error) -> SinkError {
-    SinkError::Failed { fault: error.fault(), source: Box::new(error) }
+    SinkError::Failed {
+        fault: error.fault(),
+        source: Box::new(error),
+    }
 }

@@ -124,19 +124,32 @@ pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> St
         (Ok(outcome), Ok(_)) => outcome,
         // The landing's failure is the cause, a reader's only its echo.
         (_, Err(source)) if !matches!(source, tidegate_landing::Error::Stopped { .. }) => {
-            failed(&Error::Landing { stream: spec.name.clone(), source })
+            failed(&Error::Landing {
+                stream: spec.name.clone(),
+                source,
+            })
         }
         (Err(error), _) => failed(&error),
-        (Ok(_), Err(source)) => failed(&Error::Landing { stream: spec.name.clone(), source }),
+        (Ok(_), Err(source)) => failed(&Error::Landing {
+            stream: spec.name.clone(),
+            source,
+        }),
     };
     run
 }
 
 fn failed(error: &Error) -> StreamOutcome {
-    StreamOutcome::Failed { fault: error.fault(), reason: error.chain() }
+    StreamOutcome::Failed {
+        fault: error.fault(),
+        reason: error.chain(),
+    }
 }
 
-async fn open(context: &SyncContext, spec: &StreamSpec, info: &StreamInfo) -> Result<StreamWriter, Error> {
+async fn open(
+    context: &SyncContext,
+    spec: &StreamSpec,
+    info: &StreamInfo,
+) -> Result<StreamWriter, Error> {
     let columns = match context.format {
         Format::JsonlZstd | Format::JsonlGzip => None,
         Format::Parquet | Format::CsvGzip => {
@@ -168,7 +181,10 @@ async fn open(context: &SyncContext, spec: &StreamSpec, info: &StreamInfo) -> Re
         columns,
     };
     let opened = StreamWriter::open(stream, settings).await;
-    opened.map_err(|source| Error::Landing { stream: spec.name.clone(), source })
+    opened.map_err(|source| Error::Landing {
+        stream: spec.name.clone(),
+        source,
+    })
 }
 
 async fn read_all(
@@ -195,12 +211,22 @@ async fn read_all(
 }
 
 /// Opens a generation where one is needed, and a plan where the last one is done.
-async fn prepare(spec: &StreamSpec, reading: &Reading, state: StreamState) -> Result<StreamState, Error> {
-    let how = GenerationKind { mode: spec.mode, landing: spec.landing };
+async fn prepare(
+    spec: &StreamSpec,
+    reading: &Reading,
+    state: StreamState,
+) -> Result<StreamState, Error> {
+    let how = GenerationKind {
+        mode: spec.mode,
+        landing: spec.landing,
+    };
     let unfinished = state.open_partitions().next().is_some();
     if state.kind != Some(how) || (spec.mode == Mode::FullRefresh && state.complete) {
         let generation = state.generation + 1;
-        let begun = reading.writer.change(Change::Begin { generation, how }).await;
+        let begun = reading
+            .writer
+            .change(Change::Begin { generation, how })
+            .await;
         begun.map_err(|error| landing(spec, error))?;
         return plan(spec, reading).await;
     }
@@ -221,19 +247,34 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         stream: spec.name.to_string(),
         mode: spec.mode,
         // The history's bounds hold for the first run; later ones go on from it.
-        window: if previous.is_empty() { spec.window } else { None },
+        window: if previous.is_empty() {
+            spec.window
+        } else {
+            None
+        },
         partitions_max: spec.partitions_max,
         previous,
     };
-    let planned = reading.sync.connector.plan(call::context(&reading.sync), request).await;
+    let planned = reading
+        .sync
+        .connector
+        .plan(call::context(&reading.sync), request)
+        .await;
     let (partitions, usage) = planned.map_err(|source| Error::Connector {
         operation: "plan",
         stream: spec.name.clone(),
         source,
     })?;
     reading.sync.progress.add_call(&usage);
-    let change = Change::Plan { run: state.run + 1, partitions };
-    reading.writer.change(change).await.map_err(|error| landing(spec, error))?;
+    let change = Change::Plan {
+        run: state.run + 1,
+        partitions,
+    };
+    reading
+        .writer
+        .change(change)
+        .await
+        .map_err(|error| landing(spec, error))?;
     Ok(reading.writer.state())
 }
 
@@ -246,7 +287,10 @@ fn previous_end(end: &PartitionState) -> PartitionEnd {
 }
 
 fn landing(spec: &StreamSpec, source: tidegate_landing::Error) -> Error {
-    Error::Landing { stream: spec.name.clone(), source }
+    Error::Landing {
+        stream: spec.name.clone(),
+        source,
+    }
 }
 
 /// Reads open partitions, as many at a time as were asked for, children of a split
@@ -260,7 +304,10 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
     loop {
         let state = reading.writer.state();
         for open in state.open_partitions() {
-            if running.len() >= at_once as usize || stopped || first_error.as_ref().is_some_and(is_final) {
+            if running.len() >= at_once as usize
+                || stopped
+                || first_error.as_ref().is_some_and(is_final)
+            {
                 break;
             }
             let id = open.planned.id.clone();
@@ -271,13 +318,19 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
             let (reading, open) = (reading.clone(), open.clone());
             running.spawn(async move { (id, reading.read(open).await) });
         }
-        let Some(joined) = running.join_next().await else { break };
+        let Some(joined) = running.join_next().await else {
+            break;
+        };
         let (id, ended) = joined.expect("reading does not panic, and nothing aborts it");
         match ended {
             Ok(Ended::Finished) => {}
             Ok(Ended::Stopped) => stopped = true,
             Ok(Ended::Parked(until_ms)) => {
-                reading.sync.progress.partitions_parked.fetch_add(1, Ordering::Relaxed);
+                reading
+                    .sync
+                    .progress
+                    .partitions_parked
+                    .fetch_add(1, Ordering::Relaxed);
                 begun.insert(id, Some(until_ms));
             }
             Err(error) => {
@@ -291,7 +344,9 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
     }
     match (first_error, begun.values().flatten().min()) {
         (Some(error), _) => Err(error),
-        (None, Some(until_ms)) => Ok(StreamOutcome::Parked { until_ms: *until_ms }),
+        (None, Some(until_ms)) => Ok(StreamOutcome::Parked {
+            until_ms: *until_ms,
+        }),
         (None, None) => Ok(StreamOutcome::Succeeded),
     }
 }

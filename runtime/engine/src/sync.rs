@@ -19,7 +19,10 @@ use tokio::task::JoinSet;
 /// Fruitless attempts before a job fails.
 const RETRIES: RetryBudget = RetryBudget { fruitless_max: 5 };
 /// Waits between attempts.
-const BACKOFF: Backoff = Backoff { first_ms: 500, ceiling_ms: 60_000 };
+const BACKOFF: Backoff = Backoff {
+    first_ms: 500,
+    ceiling_ms: 60_000,
+};
 
 /// What a job came to.
 #[derive(Debug)]
@@ -50,7 +53,11 @@ pub struct StreamReport {
 /// # Errors
 /// Where the catalog cannot be had or the job cannot be recorded; failures of
 /// streams are in the report.
-pub async fn run(context: &SyncContext, id: JobId, specs: &[StreamSpec]) -> Result<JobReport, Error> {
+pub async fn run(
+    context: &SyncContext,
+    id: JobId,
+    specs: &[StreamSpec],
+) -> Result<JobReport, Error> {
     let mut run = Run {
         context,
         row: JobRow {
@@ -117,7 +124,10 @@ impl Run<'_> {
     }
 
     async fn attempt(&mut self, specs: &[StreamSpec]) -> Result<Action, Error> {
-        self.context.progress.partitions_parked.store(0, Ordering::Relaxed);
+        self.context
+            .progress
+            .partitions_parked
+            .store(0, Ordering::Relaxed);
         let mut progressed = false;
         match self.catalog().await {
             Err(error) => self.fail_all(&error),
@@ -139,7 +149,8 @@ impl Run<'_> {
                     }
                 }
                 while let Some(joined) = running.join_next().await {
-                    let (name, run) = joined.expect("running does not panic, and nothing aborts it");
+                    let (name, run) =
+                        joined.expect("running does not panic, and nothing aborts it");
                     progressed |= run.landed.slots > 0;
                     self.add(name, run);
                 }
@@ -154,10 +165,21 @@ impl Run<'_> {
 
     async fn catalog(&self) -> Result<Vec<StreamInfo>, Error> {
         let config = self.context.config.clone();
-        let found = self.context.connector.discover(call::context(self.context), config).await;
+        let found = self
+            .context
+            .connector
+            .discover(call::context(self.context), config)
+            .await;
         let (catalog, usage) = found.map_err(|source| Error::Connector {
             operation: "discover",
-            stream: self.row.job.streams.keys().next().cloned().expect("a job has streams"),
+            stream: self
+                .row
+                .job
+                .streams
+                .keys()
+                .next()
+                .cloned()
+                .expect("a job has streams"),
             source,
         })?;
         self.context.progress.add_call(&usage);
@@ -165,12 +187,21 @@ impl Run<'_> {
     }
 
     fn fail_all(&mut self, error: &Error) {
-        let open: Vec<_> = self.row.job.streams.keys().filter(|name| self.is_open(name)).cloned().collect();
+        let open: Vec<_> = self
+            .row
+            .job
+            .streams
+            .keys()
+            .filter(|name| self.is_open(name))
+            .cloned()
+            .collect();
         for name in open {
             let outcome = match error {
                 _ if self.context.stop.is_cancelled() => StreamOutcome::Stopped,
                 Error::Connector { source, .. } if source.until_ms().is_some() => {
-                    StreamOutcome::Parked { until_ms: source.until_ms().unwrap_or_default() }
+                    StreamOutcome::Parked {
+                        until_ms: source.until_ms().unwrap_or_default(),
+                    }
                 }
                 _ => outcome_of(error),
             };
@@ -180,14 +211,22 @@ impl Run<'_> {
 
     fn note(&mut self, name: &StreamName, outcome: StreamOutcome) {
         self.streams.entry(name.clone()).or_default().outcome = Some(outcome.clone());
-        self.row.job.step(Event::Stream(name.clone(), outcome), RETRIES);
+        self.row
+            .job
+            .step(Event::Stream(name.clone(), outcome), RETRIES);
     }
 
     fn add(&mut self, name: StreamName, run: StreamRun) {
         let progress = &self.context.progress;
-        progress.rows_committed.fetch_add(run.landed.rows, Ordering::Relaxed);
-        progress.objects_committed.fetch_add(run.landed.objects, Ordering::Relaxed);
-        progress.object_bytes.fetch_add(run.landed.bytes, Ordering::Relaxed);
+        progress
+            .rows_committed
+            .fetch_add(run.landed.rows, Ordering::Relaxed);
+        progress
+            .objects_committed
+            .fetch_add(run.landed.objects, Ordering::Relaxed);
+        progress
+            .object_bytes
+            .fetch_add(run.landed.bytes, Ordering::Relaxed);
         let report = self.streams.entry(name.clone()).or_default();
         report.generation = run.generation;
         report.landed.rows += run.landed.rows;
@@ -200,15 +239,27 @@ impl Run<'_> {
 }
 
 fn outcome_of(error: &Error) -> StreamOutcome {
-    StreamOutcome::Failed { fault: error.fault(), reason: error.chain() }
+    StreamOutcome::Failed {
+        fault: error.fault(),
+        reason: error.chain(),
+    }
 }
 
 fn find(catalog: &[StreamInfo], spec: &StreamSpec) -> Result<StreamInfo, Error> {
-    let names = || catalog.iter().map(|info| info.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        catalog
+            .iter()
+            .map(|info| info.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let info = catalog
         .iter()
         .find(|info| info.name == spec.name.as_str())
-        .ok_or_else(|| Error::NoSuchStream { stream: spec.name.clone(), known: names() })?;
+        .ok_or_else(|| Error::NoSuchStream {
+            stream: spec.name.clone(),
+            known: names(),
+        })?;
     if !info.modes.contains(&spec.mode) {
         return Err(Error::Mode {
             stream: spec.name.clone(),

@@ -174,7 +174,6 @@ impl Connector {
         context: CallContext,
         request: PlanRequest,
     ) -> Result<(Vec<PlannedPartition>, CallUsage), Error> {
-        let partitions_max = request.partitions_max.max(1) as usize;
         let request = convert::plan_request(request);
         let (answer, usage) = self
             .ask("plan", context, None, |source, store, instance| {
@@ -186,7 +185,7 @@ impl Connector {
                 })
             })
             .await;
-        let partitions = convert::partitions(answer?, partitions_max)
+        let partitions = convert::partitions(answer?, convert::PLAN_MAX)
             .map_err(|rule| self.broken("plan", rule))?;
         Ok((partitions, usage))
     }
@@ -337,6 +336,7 @@ impl Connector {
                 manifest: Arc::clone(&self.manifest),
                 gate,
                 reading,
+                held_bytes: 0,
                 kv_bytes: 0,
                 blind_answers: 0,
             })),

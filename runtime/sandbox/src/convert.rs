@@ -15,6 +15,9 @@ use tidegate_domain::sync::{Mode, Window};
 const STREAMS_MAX: usize = 10_000;
 /// Partitions that one may be split into.
 const SPLIT_MAX: usize = 1_000;
+/// How many partitions a plan may have. What a request calls its maximum is advice on
+/// how many are worth making; this bounds what a guest can make us keep.
+pub(crate) const PLAN_MAX: usize = 10_000;
 /// Bytes of a partition's descriptor.
 const DESCRIPTOR_BYTES_MAX: usize = 64 << 10;
 

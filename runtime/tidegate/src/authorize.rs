@@ -20,16 +20,24 @@ use tokio::sync::mpsc;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The auth methods that a person must consent to.
-pub fn methods<'a>(manifest: &'a Manifest, file: &SyncFile) -> Vec<&'a str> {
+pub(crate) fn methods<'a>(manifest: &'a Manifest, file: &SyncFile) -> Vec<&'a str> {
     if file.connection.oauth_app.is_none() {
         return Vec::new();
     }
-    let by_code = manifest.auth.iter().filter(|method| matches!(method.kind, AuthKind::Oauth2Code(_)));
+    let by_code = manifest
+        .auth
+        .iter()
+        .filter(|method| matches!(method.kind, AuthKind::Oauth2Code(_)));
     by_code.map(|method| method.name.as_str()).collect()
 }
 
 /// Authorises what has no grant yet, if there is a person to ask.
-pub async fn ensure(session: &Session, manifest: &Manifest, file: &SyncFile, json: bool) -> Result<()> {
+pub(crate) async fn ensure(
+    session: &Session,
+    manifest: &Manifest,
+    file: &SyncFile,
+    json: bool,
+) -> Result<()> {
     for method in methods(manifest, file) {
         if session.has_grant(method).await? {
             continue;
@@ -46,7 +54,7 @@ pub async fn ensure(session: &Session, manifest: &Manifest, file: &SyncFile, jso
 }
 
 /// Shows the address and waits for the person.
-pub async fn by_person(session: &Session, method: &str) -> Result<()> {
+pub(crate) async fn by_person(session: &Session, method: &str) -> Result<()> {
     through(session, method, async |url| {
         report::say("Open this address in your browser and consent:");
         report::say(&format!("\n  {url}\n"));
@@ -57,18 +65,24 @@ pub async fn by_person(session: &Session, method: &str) -> Result<()> {
 }
 
 /// Runs the whole exchange; `visit` brings the person to the address.
-pub async fn through(
+pub(crate) async fn through(
     session: &Session,
     method: &str,
     visit: impl AsyncFnOnce(String) -> Result<()>,
 ) -> Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen on loopback")?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .context("cannot listen on loopback")?;
     let port = listener.local_addr()?.port();
-    let pending = session.authorize_url(method, &format!("http://127.0.0.1:{port}/callback")).await?;
+    let pending = session
+        .authorize_url(method, &format!("http://127.0.0.1:{port}/callback"))
+        .await?;
     visit(pending.url.clone()).await?;
     let answer = tokio::time::timeout(PATIENCE, callback(listener)).await;
     let answer = answer.context("nobody consented in time; run the command again")??;
-    session.complete_authorization(pending, &answer.code, &answer.state).await?;
+    session
+        .complete_authorization(pending, &answer.code, &answer.state)
+        .await?;
     Ok(())
 }
 
@@ -81,7 +95,10 @@ struct Answer {
 async fn callback(listener: TcpListener) -> Result<Answer> {
     let (sender, mut answers) = mpsc::channel(1);
     loop {
-        let (stream, _) = listener.accept().await.context("the loopback address failed")?;
+        let (stream, _) = listener
+            .accept()
+            .await
+            .context("the loopback address failed")?;
         let sender = sender.clone();
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let sender = sender.clone();
@@ -122,14 +139,24 @@ fn answer(
     let (result, page) = match (value("code"), value("state")) {
         (Some(code), Some(state)) => (
             Ok(Answer { code, state }),
-            reply(StatusCode::OK, "Authorised. You can close this page and go back to the terminal.\n"),
+            reply(
+                StatusCode::OK,
+                "Authorised. You can close this page and go back to the terminal.\n",
+            ),
         ),
         _ => {
             let reason = value("error").unwrap_or_else(|| "no code was given".to_owned());
-            let safe: String = reason.chars().filter(char::is_ascii_graphic).take(80).collect();
+            let safe: String = reason
+                .chars()
+                .filter(char::is_ascii_graphic)
+                .take(80)
+                .collect();
             (
                 Err(anyhow::anyhow!("the provider refused: {safe}")),
-                reply(StatusCode::BAD_REQUEST, "Not authorised. See the terminal.\n"),
+                reply(
+                    StatusCode::BAD_REQUEST,
+                    "Not authorised. See the terminal.\n",
+                ),
             )
         }
     };

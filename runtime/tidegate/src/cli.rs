@@ -9,11 +9,11 @@ use std::path::PathBuf;
 /// failed (degraded); 4 stopped on request.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, about, long_about = None, after_help = AFTER_HELP)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub place: Place,
+    pub(crate) place: Place,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const AFTER_HELP: &str = "\
@@ -24,20 +24,25 @@ Start here: tidegate demo";
 
 /// Where this node keeps its state, and what the operator allows.
 #[derive(Clone, Debug, Args)]
-pub struct Place {
+pub(crate) struct Place {
     /// Directory of the database, the node key, staged batches and compiled components.
-    #[arg(long, global = true, default_value = ".tidegate", env = "TIDEGATE_STATE")]
-    pub state: PathBuf,
+    #[arg(
+        long,
+        global = true,
+        default_value = ".tidegate",
+        env = "TIDEGATE_STATE"
+    )]
+    pub(crate) state: PathBuf,
     /// The operator's file: mappings, private hosts, limits.
     #[arg(long, global = true, env = "TIDEGATE_OPERATOR")]
-    pub operator: Option<PathBuf>,
+    pub(crate) operator: Option<PathBuf>,
     /// Print JSON lines instead of progress bars and tables.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the whole way on this machine: a CRM, OAuth, S3, a history and a change.
     Demo(DemoArgs),
     /// Run syncs.
@@ -62,19 +67,22 @@ pub enum Command {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Contacts in the simulated CRM.
     #[arg(long, default_value_t = 100_000)]
-    pub records: u64,
+    pub(crate) records: u64,
     /// Keep everything under this directory; without it a temporary one is used.
     #[arg(long)]
-    pub dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
     /// The HubSpot component.
-    #[arg(long, default_value = "guest-connectors/target/wasm32-wasip2/release/hubspot.wasm")]
-    pub connector: PathBuf,
+    #[arg(
+        long,
+        default_value = "guest-connectors/target/wasm32-wasip2/release/hubspot.wasm"
+    )]
+    pub(crate) connector: PathBuf,
     /// File format: parquet, jsonl.zst, jsonl.gz or csv.gz.
     #[arg(long, default_value = "parquet", value_parser = parse_format)]
-    pub format: tidegate_domain::record::Format,
+    pub(crate) format: tidegate_domain::record::Format,
 }
 
 fn parse_format(text: &str) -> Result<tidegate_domain::record::Format, String> {
@@ -83,7 +91,7 @@ fn parse_format(text: &str) -> Result<tidegate_domain::record::Format, String> {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum SyncCommand {
+pub(crate) enum SyncCommand {
     /// Run a sync file once, to its end.
     Run {
         /// The sync file (YAML).
@@ -92,7 +100,7 @@ pub enum SyncCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ConnectionsCommand {
+pub(crate) enum ConnectionsCommand {
     /// Let a person consent in the browser; the answer comes back to a loopback address.
     Authorize {
         /// The sync file (YAML).
@@ -109,7 +117,7 @@ pub enum ConnectionsCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ConnectorCommand {
+pub(crate) enum ConnectorCommand {
     /// Say what a component is, asks for and may do.
     Inspect {
         /// The component.
@@ -118,7 +126,7 @@ pub enum ConnectorCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum LakeCommand {
+pub(crate) enum LakeCommand {
     /// List the committed objects of a sync.
     Files {
         /// The sync file (YAML).

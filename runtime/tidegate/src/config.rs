@@ -15,41 +15,41 @@ use tidegate_domain::sync::{Landing, Mode};
 /// A sync file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SyncFile {
+pub(crate) struct SyncFile {
     /// Whose it is.
-    pub tenant: TenantId,
+    pub(crate) tenant: TenantId,
     /// Its id; part of every object key.
-    pub sync: SyncId,
+    pub(crate) sync: SyncId,
     /// Where records come from.
-    pub connection: ConnectionFile,
+    pub(crate) connection: ConnectionFile,
     /// What is read.
-    pub streams: Vec<StreamFile>,
+    pub(crate) streams: Vec<StreamFile>,
     /// Where it lands.
-    pub target: TargetFile,
+    pub(crate) target: TargetFile,
     /// When a batch is sealed.
     #[serde(default)]
-    pub batch: BatchPolicy,
+    pub(crate) batch: BatchPolicy,
 }
 
 /// A connection in a sync file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ConnectionFile {
+pub(crate) struct ConnectionFile {
     /// Its id; grants are stored under it.
-    pub id: ConnectionId,
+    pub(crate) id: ConnectionId,
     /// The component, relative to the sync file.
-    pub connector: PathBuf,
+    pub(crate) connector: PathBuf,
     /// The connector's own configuration.
     #[serde(default = "empty_object")]
-    pub config: serde_json::Value,
+    pub(crate) config: serde_json::Value,
     /// The OAuth application, for connectors that use one.
-    pub oauth_app: Option<OauthAppFile>,
+    pub(crate) oauth_app: Option<OauthAppFile>,
     /// Secrets by the names that the connector's manifest gives them.
     #[serde(default)]
-    pub secrets: BTreeMap<String, Secret>,
+    pub(crate) secrets: BTreeMap<String, Secret>,
     /// The provider's own id of the account, so that connections of one account
     /// share one budget.
-    pub account: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
 fn empty_object() -> serde_json::Value {
@@ -59,33 +59,33 @@ fn empty_object() -> serde_json::Value {
 /// An OAuth application in a sync file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct OauthAppFile {
+pub(crate) struct OauthAppFile {
     /// Public.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// Secret.
-    pub client_secret: Secret,
+    pub(crate) client_secret: Secret,
 }
 
 /// A stream in a sync file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StreamFile {
+pub(crate) struct StreamFile {
     /// Its name in the connection's catalog.
-    pub name: StreamName,
+    pub(crate) name: StreamName,
     /// How it is read.
     #[serde(default = "incremental")]
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// How it lands.
     #[serde(default = "append_dedup")]
-    pub landing: Landing,
+    pub(crate) landing: Landing,
     /// Fields to read; empty reads all.
     #[serde(default)]
-    pub fields: Vec<String>,
+    pub(crate) fields: Vec<String>,
     /// Bounds of the history; without them all of it.
-    pub window: Option<WindowFile>,
+    pub(crate) window: Option<WindowFile>,
     /// Partitions to plan for, and to read at the same time.
     #[serde(default = "four")]
-    pub partitions_max: u32,
+    pub(crate) partitions_max: u32,
 }
 
 fn incremental() -> Mode {
@@ -103,34 +103,34 @@ fn four() -> u32 {
 /// A span of time in a sync file, half-open.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WindowFile {
+pub(crate) struct WindowFile {
     /// First instant, RFC 3339.
-    pub since: jiff::Timestamp,
+    pub(crate) since: jiff::Timestamp,
     /// First instant after it, RFC 3339.
-    pub until: jiff::Timestamp,
+    pub(crate) until: jiff::Timestamp,
 }
 
 /// A target in a sync file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TargetFile {
+pub(crate) struct TargetFile {
     /// `file:///directory` or `s3://bucket/prefix`.
-    pub url: String,
+    pub(crate) url: String,
     /// The file format.
     #[serde(default = "parquet")]
-    pub format: Format,
+    pub(crate) format: Format,
     /// Another S3 than Amazon's.
-    pub endpoint: Option<String>,
+    pub(crate) endpoint: Option<String>,
     /// The bucket's region.
     #[serde(default = "us_east_1")]
-    pub region: String,
+    pub(crate) region: String,
     /// Whether the bucket is in the path rather than in the host name.
     #[serde(default)]
-    pub path_style: bool,
+    pub(crate) path_style: bool,
     /// The access key's id.
-    pub access_key: Option<Secret>,
+    pub(crate) access_key: Option<Secret>,
     /// The access key.
-    pub secret_key: Option<Secret>,
+    pub(crate) secret_key: Option<Secret>,
 }
 
 fn parquet() -> Format {
@@ -144,23 +144,23 @@ fn us_east_1() -> String {
 /// The operator's file: what no tenant may decide.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct OperatorFile {
+pub(crate) struct OperatorFile {
     /// Egress: mappings, private hosts, caps, limits.
-    pub broker: tidegate_broker::Config,
+    pub(crate) broker: tidegate_broker::Config,
     /// The lease of a stream, in milliseconds.
-    pub lease_ms: Option<u64>,
+    pub(crate) lease_ms: Option<u64>,
     /// Guest threads.
-    pub guest_threads: Option<usize>,
+    pub(crate) guest_threads: Option<usize>,
     /// Origins (`http://127.0.0.1:8333`) of S3 endpoints that may be plain http or
     /// private.
-    pub target_origins: Vec<tidegate_broker::Origin>,
+    pub(crate) target_origins: Vec<tidegate_broker::Origin>,
 }
 
 /// A secret, given by reference. A literal is refused, so that no secret is ever
 /// checked in.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
-pub struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -170,7 +170,7 @@ impl std::fmt::Debug for Secret {
 
 /// What is wrong with a document.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The file cannot be read.
     #[error("cannot read {path}")]
     Read {
@@ -197,7 +197,9 @@ pub enum Error {
         reason: String,
     },
     /// A secret is given as a literal.
-    #[error("{field} must name a secret as ${{env:NAME}} or ${{file:path}}, so that none is checked in")]
+    #[error(
+        "{field} must name a secret as ${{env:NAME}} or ${{file:path}}, so that none is checked in"
+    )]
     LiteralSecret {
         /// Which one.
         field: String,
@@ -216,10 +218,17 @@ pub enum Error {
 
 impl Secret {
     /// Reads the secret from where it is.
-    pub fn resolve(&self, field: &str) -> Result<SecretString, Error> {
-        let literal = || Error::LiteralSecret { field: field.to_owned() };
-        let inner = self.0.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-        let (kind, place) = inner.and_then(|inner| inner.split_once(':')).ok_or_else(literal)?;
+    pub(crate) fn resolve(&self, field: &str) -> Result<SecretString, Error> {
+        let literal = || Error::LiteralSecret {
+            field: field.to_owned(),
+        };
+        let inner = self
+            .0
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'));
+        let (kind, place) = inner
+            .and_then(|inner| inner.split_once(':'))
+            .ok_or_else(literal)?;
         let missing = |problem| Error::MissingSecret {
             field: field.to_owned(),
             place: place.to_owned(),
@@ -239,7 +248,7 @@ impl Secret {
 }
 
 /// Reads a document.
-pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
@@ -252,26 +261,38 @@ pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
 
 impl SyncFile {
     /// Checks what the types cannot.
-    pub fn validate(&self) -> Result<(), Error> {
-        let wrong = |field: String, reason: &str| Error::Value { field, reason: reason.to_owned() };
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let wrong = |field: String, reason: &str| Error::Value {
+            field,
+            reason: reason.to_owned(),
+        };
         if self.streams.is_empty() {
             return Err(wrong("streams".to_owned(), "name at least one stream"));
         }
         for (at, stream) in self.streams.iter().enumerate() {
             let field = |name: &str| format!("streams[{at}].{name}");
-            if self.streams[..at].iter().any(|other| other.name == stream.name) {
+            if self.streams[..at]
+                .iter()
+                .any(|other| other.name == stream.name)
+            {
                 return Err(wrong(field("name"), "this stream is there twice"));
             }
             if !(1..=256).contains(&stream.partitions_max) {
                 return Err(wrong(field("partitions_max"), "use 1 to 256"));
             }
             if stream.landing == Landing::Overwrite && stream.mode == Mode::Incremental {
-                return Err(wrong(field("landing"), "overwrite needs mode full_refresh; use append_dedup with incremental"));
+                return Err(wrong(
+                    field("landing"),
+                    "overwrite needs mode full_refresh; use append_dedup with incremental",
+                ));
             }
             if let Some(window) = &stream.window
                 && (window.since >= window.until || window.since.as_millisecond() < 0)
             {
-                return Err(wrong(field("window"), "since must be before until, and not before 1970"));
+                return Err(wrong(
+                    field("window"),
+                    "since must be before until, and not before 1970",
+                ));
             }
         }
         if !self.connection.config.is_object() {
@@ -338,14 +359,21 @@ target: { url: 'file:///tmp/lake' }
     #[test]
     fn a_secret_is_a_reference_and_never_printed() {
         let literal = Secret("hunter2".to_owned());
-        assert!(matches!(literal.resolve("x"), Err(Error::LiteralSecret { .. })));
+        assert!(matches!(
+            literal.resolve("x"),
+            Err(Error::LiteralSecret { .. })
+        ));
         assert!(!format!("{literal:?}").contains("hunter2"));
-        let unset = Secret("${env:TIDEGATE_NO_SUCH_SECRET}".to_owned()).resolve("x").unwrap_err();
+        let unset = Secret("${env:TIDEGATE_NO_SUCH_SECRET}".to_owned())
+            .resolve("x")
+            .unwrap_err();
         assert!(unset.to_string().contains("TIDEGATE_NO_SUCH_SECRET"));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "s3cret\n").unwrap();
-        let found = Secret(format!("${{file:{}}}", path.display())).resolve("x").unwrap();
+        let found = Secret(format!("${{file:{}}}", path.display()))
+            .resolve("x")
+            .unwrap();
         assert_eq!(found.expose_secret(), "s3cret");
     }
 }

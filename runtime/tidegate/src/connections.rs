@@ -11,19 +11,29 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 /// `tidegate connections authorize FILE`.
-pub async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
+pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = Node::open(place, node::operator_file(place)?).await?;
     let connector = node.connector(&document.connector_path()).await?;
     let secrets = node::secrets(&document.file.connection)?;
-    let session = node.session(&document.file.tenant, &document.file.connection, &secrets, &connector)?;
+    let session = node.session(
+        &document.file.tenant,
+        &document.file.connection,
+        &secrets,
+        &connector,
+    )?;
     let methods = authorize::methods(connector.manifest(), &document.file);
     if methods.is_empty() {
-        bail!("{}: connection.oauth_app is missing, so there is nothing to authorise", path.display());
+        bail!(
+            "{}: connection.oauth_app is missing, so there is nothing to authorise",
+            path.display()
+        );
     }
     for method in methods {
         if !again && session.has_grant(method).await? {
-            report::say(&format!("{method}: authorised already; use --again to replace the grant"));
+            report::say(&format!(
+                "{method}: authorised already; use --again to replace the grant"
+            ));
             continue;
         }
         authorize::by_person(&session, method).await?;
@@ -33,7 +43,7 @@ pub async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCo
 }
 
 /// `tidegate connections check FILE`.
-pub async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
+pub(crate) async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = Node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;

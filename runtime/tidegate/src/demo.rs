@@ -31,7 +31,7 @@ const BUCKET: &str = "lake";
 const LIMIT_SCALE: f64 = 1_000.0;
 
 /// Runs the demo.
-pub async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
+pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let (folder, kept) = folder(&arguments)?;
     let began = Instant::now();
     let stage = Stage::set(&folder, &arguments).await?;
@@ -51,7 +51,10 @@ pub async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     for method in authorize::methods(prepared.context.connector.manifest(), &document.file) {
         let mut browser = JoinSet::new();
-        authorize::through(&prepared.session, method, async |url| consent(url, &mut browser).await).await?;
+        authorize::through(&prepared.session, method, async |url| {
+            consent(url, &mut browser).await
+        })
+        .await?;
         say("Authorised by OAuth (code with PKCE); the tokens are encrypted in the store");
     }
 
@@ -101,10 +104,15 @@ fn folder(arguments: &DemoArgs) -> Result<(PathBuf, bool)> {
         Some(folder) => folder,
         None => std::env::temp_dir().join(format!("tidegate-demo-{}", std::process::id())),
     };
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder.canonicalize()?;
     let used = folder.join("state").exists();
-    ensure!(!used, "{} holds an earlier demo; remove it or choose another --dir", folder.display());
+    ensure!(
+        !used,
+        "{} holds an earlier demo; remove it or choose another --dir",
+        folder.display()
+    );
     Ok((folder, arguments.dir.is_some()))
 }
 
@@ -113,13 +121,18 @@ async fn pass(prepared: &Prepared, document: &Document, file: &Path) -> Result<(
     let began = Instant::now();
     let ran = sync_run::run_prepared(prepared, false).await?;
     report::job(&ran, prepared, document, file, began.elapsed(), false);
-    ensure!(ran.state == JobState::Succeeded, "the sync did not succeed; the reason stands above");
+    ensure!(
+        ran.state == JobState::Succeeded,
+        "the sync did not succeed; the reason stands above"
+    );
     Ok(())
 }
 
 /// Plays the person: opens the consent page and follows it to the loopback address.
 async fn consent(url: String, browser: &mut JoinSet<()>) -> Result<()> {
-    let landed = visit(&url).await?.context("the consent page did not lead back")?;
+    let landed = visit(&url)
+        .await?
+        .context("the consent page did not lead back")?;
     // The answer is served only after this returns.
     browser.spawn(async move {
         if let Err(error) = visit(&landed).await {
@@ -133,22 +146,28 @@ async fn consent(url: String, browser: &mut JoinSet<()>) -> Result<()> {
 async fn visit(url: &str) -> Result<Option<String>> {
     use http_body_util::Empty;
     let uri: hyper::Uri = url.parse()?;
-    let address = uri.authority().context("the address has no host")?.to_string();
+    let address = uri
+        .authority()
+        .context("the address has no host")?
+        .to_string();
     let stream = tokio::net::TcpStream::connect(&address).await?;
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
     let request = hyper::Request::get(uri.path_and_query().map_or("/", |path| path.as_str()))
         .header("host", &address)
         .body(Empty::<bytes::Bytes>::new())?;
-    let answered = async {
+    let answered = async move {
         let response = sender.send_request(request).await?;
         let location = response.headers().get("location");
-        Ok::<_, anyhow::Error>(location.and_then(|value| value.to_str().ok()).map(str::to_owned))
+        Ok::<_, anyhow::Error>(
+            location
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+        )
     };
-    tokio::select! {
-        answered = answered => answered,
-        _ = connection => anyhow::bail!("the connection to {address} ended early"),
-    }
+    // The connection ends when its sender is dropped, or when the peer closes it.
+    let (answered, _) = tokio::join!(answered, connection);
+    answered
 }
 
 /// The simulated world and the files that describe the sync to run in it.
@@ -162,7 +181,8 @@ struct Stage {
 
 impl Stage {
     async fn set(folder: &Path, arguments: &DemoArgs) -> Result<Stage> {
-        let contacts = u32::try_from(arguments.records).context("--records: 10,000,000 at the most")?;
+        let contacts =
+            u32::try_from(arguments.records).context("--records: 10,000,000 at the most")?;
         let crm = CrmSim::start(crm_sim::Config {
             contacts,
             limit_scale: Some(LIMIT_SCALE),
@@ -257,10 +277,18 @@ target_origins: ['{s3}']
 
     /// Edits, creates and archives some contacts; says how many of each.
     fn change(&self, arguments: &DemoArgs) -> (usize, usize, usize) {
-        let share = usize::try_from(arguments.records / 100).unwrap_or(usize::MAX).max(1);
+        let share = usize::try_from(arguments.records / 100)
+            .unwrap_or(usize::MAX)
+            .max(1);
         let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
-        let archived = self.crm.archive_count(Kind::Contacts, share / 10, now).len();
-        let edited = self.crm.edit_count(Kind::Contacts, share, now, now + 1).len();
+        let archived = self
+            .crm
+            .archive_count(Kind::Contacts, share / 10, now)
+            .len();
+        let edited = self
+            .crm
+            .edit_count(Kind::Contacts, share, now, now + 1)
+            .len();
         let created = self.crm.create(Kind::Contacts, share / 2, now).len();
         (edited, created, archived)
     }
@@ -277,9 +305,15 @@ target_origins: ['{s3}']
         self.crm.shutdown().await;
         self.s3.shutdown().await;
         if kept {
-            say(&format!("Everything is kept under {}", self.folder.display()));
+            say(&format!(
+                "Everything is kept under {}",
+                self.folder.display()
+            ));
         } else if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            say(&format!("{} could not be removed: {error}", self.folder.display()));
+            say(&format!(
+                "{} could not be removed: {error}",
+                self.folder.display()
+            ));
         }
     }
 }

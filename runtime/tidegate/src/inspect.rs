@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tidegate_domain::manifest::{AuthKind, Manifest};
 
 /// `tidegate connector inspect FILE`.
-pub async fn run(place: &Place, file: &Path) -> Result<ExitCode> {
+pub(crate) async fn run(place: &Place, file: &Path) -> Result<ExitCode> {
     let node = Node::open(place, node::operator_file(place)?).await?;
     let connector = node.connector(file).await?;
     let manifest = connector.manifest();
@@ -24,7 +24,10 @@ pub async fn run(place: &Place, file: &Path) -> Result<ExitCode> {
         print_line(&line.to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    print_line(&format!("{} {}  ({})", manifest.id, manifest.version, manifest.title));
+    print_line(&format!(
+        "{} {}  ({})",
+        manifest.id, manifest.version, manifest.title
+    ));
     print_line(&format!("  digest    sha256:{}", connector.digest()));
     describe(manifest);
     print_line(&format!("  imports   {}", connector.imports().join(", ")));
@@ -33,8 +36,15 @@ pub async fn run(place: &Place, file: &Path) -> Result<ExitCode> {
 
 fn describe(manifest: &Manifest) {
     for endpoint in &manifest.endpoints {
-        let paths = if endpoint.paths.is_empty() { "any path".to_owned() } else { endpoint.paths.join(", ") };
-        print_line(&format!("  may call  {} ({:?}: {paths})", endpoint.base_url, endpoint.role));
+        let paths = if endpoint.paths.is_empty() {
+            "any path".to_owned()
+        } else {
+            endpoint.paths.join(", ")
+        };
+        print_line(&format!(
+            "  may call  {} ({:?}: {paths})",
+            endpoint.base_url, endpoint.role
+        ));
     }
     for host in &manifest.allowed_hosts {
         print_line(&format!("  may call  https://{host} (absolute links)"));
@@ -42,8 +52,12 @@ fn describe(manifest: &Manifest) {
     for method in &manifest.auth {
         let kind = match &method.kind {
             AuthKind::Oauth2Code(code) => format!("OAuth code, scopes {}", code.scopes.join(" ")),
-            AuthKind::Oauth2Client(client) => format!("OAuth client, scopes {}", client.scopes.join(" ")),
-            AuthKind::Oauth2Jwt(jwt) => format!("OAuth JWT bearer, scopes {}", jwt.scopes.join(" ")),
+            AuthKind::Oauth2Client(client) => {
+                format!("OAuth client, scopes {}", client.scopes.join(" "))
+            }
+            AuthKind::Oauth2Jwt(jwt) => {
+                format!("OAuth JWT bearer, scopes {}", jwt.scopes.join(" "))
+            }
             AuthKind::StaticKeys(keys) => {
                 let names: Vec<_> = keys.iter().map(|key| key.secret.as_str()).collect();
                 format!("static keys {}", names.join(", "))
@@ -67,7 +81,10 @@ fn describe(manifest: &Manifest) {
     let reads = if manifest.paging_pointers.is_empty() {
         "nothing of data bodies when blind".to_owned()
     } else {
-        format!("{} of data bodies when blind", manifest.paging_pointers.join(", "))
+        format!(
+            "{} of data bodies when blind",
+            manifest.paging_pointers.join(", ")
+        )
     };
     print_line(&format!("  reads     {reads}"));
 }

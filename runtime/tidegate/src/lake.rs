@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use tidegate_landing::lake::{self, StreamView};
 
 /// What the logs of a sync show.
-pub async fn views(place: &Place, document: &Document) -> Result<Vec<StreamView>> {
+pub(crate) async fn views(place: &Place, document: &Document) -> Result<Vec<StreamView>> {
     let operator = node::operator_file(place)?;
     let target = node::open_target(&document.file.target, &operator).await?;
     let mut views = Vec::new();
@@ -21,7 +21,7 @@ pub async fn views(place: &Place, document: &Document) -> Result<Vec<StreamView>
 }
 
 /// Lists the committed objects, one a line.
-pub async fn files(place: &Place, path: &Path) -> Result<ExitCode> {
+pub(crate) async fn files(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     for view in views(place, &document).await? {
         for seen in view.objects.iter().chain(&view.rejected) {
@@ -39,7 +39,10 @@ pub async fn files(place: &Place, path: &Path) -> Result<ExitCode> {
                 })
                 .to_string()
             } else {
-                format!("{:>12} rows {:>14} bytes  {}", seen.object.rows, seen.object.bytes, seen.location)
+                format!(
+                    "{:>12} rows {:>14} bytes  {}",
+                    seen.object.rows, seen.object.bytes, seen.location
+                )
             };
             print_line(&line);
         }
@@ -48,7 +51,7 @@ pub async fn files(place: &Place, path: &Path) -> Result<ExitCode> {
 }
 
 /// Writes the DuckDB views to standard output.
-pub async fn view(place: &Place, path: &Path) -> Result<ExitCode> {
+pub(crate) async fn view(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     for view in views(place, &document).await? {
         print_line(lake::duckdb_view(&view).trim_end());

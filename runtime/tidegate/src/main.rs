@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return report::failure(&error.into(), cli.place.json),
     };
@@ -45,7 +48,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Connections(ConnectionsCommand::Authorize { file, again }) => {
             connections::authorize(&place, &file, again).await
         }
-        Command::Connections(ConnectionsCommand::Check { file }) => connections::check(&place, &file).await,
+        Command::Connections(ConnectionsCommand::Check { file }) => {
+            connections::check(&place, &file).await
+        }
         Command::Connector(ConnectorCommand::Inspect { file }) => inspect::run(&place, &file).await,
         Command::Lake(LakeCommand::Files { file }) => lake::files(&place, &file).await,
         Command::Lake(LakeCommand::View { file }) => lake::view(&place, &file).await,

@@ -23,22 +23,22 @@ use tidegate_store::{SqliteStore, Store};
 const LEASE_MS: u64 = 30_000;
 
 /// Everything that a run shares.
-pub struct Node {
-    pub store: Arc<dyn Store>,
-    pub keyring: Arc<Keyring>,
-    pub broker: Broker,
-    pub sandbox: Sandbox,
-    pub staging: Arc<dyn Staging>,
-    pub spool_dir: PathBuf,
-    pub lease_ms: u64,
+pub(crate) struct Node {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) broker: Broker,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) staging: Arc<dyn Staging>,
+    pub(crate) spool_dir: PathBuf,
+    pub(crate) lease_ms: u64,
     operator: OperatorFile,
 }
 
 /// Secrets by the names that the manifest gives them.
-pub type Secrets = BTreeMap<String, SecretString>;
+pub(crate) type Secrets = BTreeMap<String, SecretString>;
 
 /// Reads a connection's secrets from where they are.
-pub fn secrets(file: &ConnectionFile) -> Result<Secrets> {
+pub(crate) fn secrets(file: &ConnectionFile) -> Result<Secrets> {
     let resolve = |(name, secret): (&String, &config::Secret)| {
         let secret = secret.resolve(&format!("connection.secrets.{name}"))?;
         Ok((name.clone(), secret))
@@ -47,7 +47,7 @@ pub fn secrets(file: &ConnectionFile) -> Result<Secrets> {
 }
 
 /// The operator's file; an empty one without `--operator`.
-pub fn operator_file(place: &Place) -> Result<OperatorFile> {
+pub(crate) fn operator_file(place: &Place) -> Result<OperatorFile> {
     Ok(match &place.operator {
         Some(path) => config::read(path)?,
         None => OperatorFile::default(),
@@ -59,11 +59,15 @@ impl Node {
     ///
     /// The node key lies outside the database's directory, so that a backup of the
     /// one does not open the other.
-    pub async fn open(place: &Place, operator: OperatorFile) -> Result<Node> {
+    pub(crate) async fn open(place: &Place, operator: OperatorFile) -> Result<Node> {
         let folder = |name: &str| -> Result<PathBuf> {
             let path = place.state.join(name);
-            std::fs::create_dir_all(&path)
-                .with_context(|| format!("cannot make {}; choose another directory with --state", path.display()))?;
+            std::fs::create_dir_all(&path).with_context(|| {
+                format!(
+                    "cannot make {}; choose another directory with --state",
+                    path.display()
+                )
+            })?;
             Ok(path)
         };
         let (database, keys, cache) = (folder("db")?, folder("keys")?, folder("cache")?);
@@ -78,14 +82,26 @@ impl Node {
         let staging: Arc<dyn Staging> = Arc::new(StageDirectory::open(&staged)?);
         let removed = stage::remove_orphans(&*staging, &store.staged_paths().await?)?;
         if removed > 0 {
-            tracing::info!(removed, "staged files of a former run that no batch needs were removed");
+            tracing::info!(
+                removed,
+                "staged files of a former run that no batch needs were removed"
+            );
         }
         let lease_ms = operator.lease_ms.unwrap_or(LEASE_MS);
-        Ok(Node { store, keyring, broker, sandbox, staging, spool_dir, lease_ms, operator })
+        Ok(Node {
+            store,
+            keyring,
+            broker,
+            sandbox,
+            staging,
+            spool_dir,
+            lease_ms,
+            operator,
+        })
     }
 
     /// Admits the component in `file`.
-    pub async fn connector(&self, file: &Path) -> Result<Arc<Connector>> {
+    pub(crate) async fn connector(&self, file: &Path) -> Result<Arc<Connector>> {
         let wasm = std::fs::read(file)
             .with_context(|| format!("cannot read the component {}", file.display()))?;
         let admitted = self.sandbox.admit(Bytes::from(wasm)).await;
@@ -93,7 +109,7 @@ impl Node {
     }
 
     /// A session for a connection.
-    pub fn session(
+    pub(crate) fn session(
         &self,
         tenant: &TenantId,
         file: &ConnectionFile,
@@ -104,7 +120,9 @@ impl Node {
             None => None,
             Some(app) => Some(OauthApp {
                 client_id: app.client_id.clone(),
-                client_secret: app.client_secret.resolve("connection.oauth_app.client_secret")?,
+                client_secret: app
+                    .client_secret
+                    .resolve("connection.oauth_app.client_secret")?,
             }),
         };
         let serde_json::Value::Object(config) = file.config.clone() else {
@@ -123,7 +141,7 @@ impl Node {
     }
 
     /// Opens a target and proves that it can be used.
-    pub async fn target(&self, file: &TargetFile) -> Result<Arc<dyn Target>> {
+    pub(crate) async fn target(&self, file: &TargetFile) -> Result<Arc<dyn Target>> {
         open_target(file, &self.operator).await
     }
 }
@@ -143,21 +161,31 @@ fn sandbox_config(cache_dir: PathBuf, operator: &OperatorFile) -> Result<tidegat
 }
 
 /// Whether the connector asked to run blind: it then never sees a record.
-pub fn runs_blind(connector: &Connector) -> bool {
-    let extra: serde_json::Value = serde_json::from_str(&connector.manifest().extra).unwrap_or_default();
+pub(crate) fn runs_blind(connector: &Connector) -> bool {
+    let extra: serde_json::Value =
+        serde_json::from_str(&connector.manifest().extra).unwrap_or_default();
     extra["blind"] == serde_json::Value::Bool(true)
 }
 
 /// Opens a target without a node, for readers.
-pub async fn open_target(file: &TargetFile, operator: &OperatorFile) -> Result<Arc<dyn Target>> {
+pub(crate) async fn open_target(
+    file: &TargetFile,
+    operator: &OperatorFile,
+) -> Result<Arc<dyn Target>> {
     if let Some(path) = file.url.strip_prefix("file://") {
         if !path.starts_with('/') {
-            bail!("target.url {}: use three slashes and an absolute path", file.url);
+            bail!(
+                "target.url {}: use three slashes and an absolute path",
+                file.url
+            );
         }
         return Ok(Arc::new(DirectoryTarget::open(Path::new(path))?));
     }
     let Some(rest) = file.url.strip_prefix("s3://") else {
-        bail!("target.url {}: use file:///directory or s3://bucket/prefix", file.url);
+        bail!(
+            "target.url {}: use file:///directory or s3://bucket/prefix",
+            file.url
+        );
     };
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let key = |secret: &Option<config::Secret>, field: &str| match secret {
@@ -170,7 +198,9 @@ pub async fn open_target(file: &TargetFile, operator: &OperatorFile) -> Result<A
         bucket: bucket.to_owned(),
         prefix: prefix.trim_matches('/').to_owned(),
         path_style: file.path_style,
-        access_key: key(&file.access_key, "target.access_key")?.expose_secret().to_owned(),
+        access_key: key(&file.access_key, "target.access_key")?
+            .expose_secret()
+            .to_owned(),
         secret_key: key(&file.secret_key, "target.secret_key")?,
         session_token: None,
     };

@@ -16,18 +16,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Prints a line for people on standard error.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // A closed terminal is no reason to stop a sync.
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 /// Prints a line of output.
-pub fn print_line(line: &str) {
+pub(crate) fn print_line(line: &str) {
     drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Prints an error with its causes, once, and gives the exit code for it.
-pub fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
+pub(crate) fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
     if json {
         print_line(&json!({ "error": chain[0], "causes": chain[1..] }).to_string());
@@ -41,27 +41,34 @@ pub fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
 }
 
 /// The exit code of a finished job.
-pub fn exit_code(state: JobState) -> ExitCode {
+pub(crate) fn exit_code(state: JobState) -> ExitCode {
     ExitCode::from(match state {
         JobState::Succeeded => 0,
         JobState::Degraded => 3,
         JobState::Cancelled => 4,
-        JobState::Failed | JobState::Queued | JobState::Running | JobState::Parked | JobState::Retrying => 1,
+        JobState::Failed
+        | JobState::Queued
+        | JobState::Running
+        | JobState::Parked
+        | JobState::Retrying => 1,
     })
 }
 
 /// Says where the operator sends requests instead of to their own hosts.
-pub fn mappings(broker: &tidegate_broker::Config, json: bool) {
+pub(crate) fn mappings(broker: &tidegate_broker::Config, json: bool) {
     if json {
         return;
     }
     for mapping in &broker.mappings {
-        say(&format!("operator mapping: {} is served by {}", mapping.from, mapping.to));
+        say(&format!(
+            "operator mapping: {} is served by {}",
+            mapping.from, mapping.to
+        ));
     }
 }
 
 /// Shows live figures until it is stopped.
-pub struct Watch {
+pub(crate) struct Watch {
     tasks: JoinSet<()>,
     bar: Option<ProgressBar>,
 }
@@ -69,7 +76,7 @@ pub struct Watch {
 impl Watch {
     /// Redraws a line on a terminal, prints one JSON line a second with `--json`,
     /// and keeps silent otherwise.
-    pub fn start(json: bool, progress: Arc<Progress>, session: Session) -> Watch {
+    pub(crate) fn start(json: bool, progress: Arc<Progress>, session: Session) -> Watch {
         let mut tasks = JoinSet::new();
         let bar = (!json && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new_spinner();
@@ -95,7 +102,7 @@ impl Watch {
     }
 
     /// Stops and clears the line.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.tasks.shutdown().await;
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -146,7 +153,7 @@ fn progress_json(progress: &Progress, session: &Session, began: Instant) -> Stri
 }
 
 /// Digits in groups of three.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -159,15 +166,16 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Peak resident memory of this process in bytes, as the kernel counts it.
-pub fn peak_rss_bytes() -> u64 {
+pub(crate) fn peak_rss_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let kibibytes =
+        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
 }
 
 /// The summary of a job.
-pub fn job(
+pub(crate) fn job(
     ran: &JobReport,
     prepared: &Prepared,
     document: &Document,
@@ -216,7 +224,12 @@ pub fn job(
         );
         return;
     }
-    say(&format!("job {} {} in {:.1} s", ran.id, word(ran.state), took.as_secs_f64()));
+    say(&format!(
+        "job {} {} in {:.1} s",
+        ran.id,
+        word(ran.state),
+        took.as_secs_f64()
+    ));
     for (name, stream) in &ran.streams {
         let landed = &stream.landed;
         say(&format!(
@@ -224,7 +237,11 @@ pub fn job(
             grouped(landed.rows),
             landed.objects,
             landed.bytes as f64 / 1e6,
-            if landed.rejected > 0 { format!(", {} refused (see _rejected/)", landed.rejected) } else { String::new() },
+            if landed.rejected > 0 {
+                format!(", {} refused (see _rejected/)", landed.rejected)
+            } else {
+                String::new()
+            },
         ));
         if let Some(StreamOutcome::Failed { fault, reason }) = &stream.outcome {
             say(&format!("    failed ({fault}): {reason}"));
@@ -236,7 +253,13 @@ pub fn job(
         usage.retries,
         usage.limit_wait_ms as f64 / 1e3
     ));
-    say(&format!("  files: {}", prepared.target.locate(&format!("tenant={}/sync={}/", document.file.tenant, document.file.sync))));
+    say(&format!(
+        "  files: {}",
+        prepared.target.locate(&format!(
+            "tenant={}/sync={}/",
+            document.file.tenant, document.file.sync
+        ))
+    ));
     say(&format!("  look:  tidegate lake view {}", path.display()));
 }
 
@@ -246,7 +269,9 @@ fn word(state: JobState) -> &'static str {
         JobState::Degraded => "succeeded in part",
         JobState::Cancelled => "was stopped",
         JobState::Failed => "failed",
-        JobState::Queued | JobState::Running | JobState::Parked | JobState::Retrying => "is not over",
+        JobState::Queued | JobState::Running | JobState::Parked | JobState::Retrying => {
+            "is not over"
+        }
     }
 }
 
@@ -256,7 +281,12 @@ mod tests {
 
     #[test]
     fn digits_stand_in_groups_of_three() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }

@@ -18,35 +18,40 @@ use tidegate_landing::target::Target;
 use tokio_util::sync::CancellationToken;
 
 /// A sync file, read and checked, with the place it was read from.
-pub struct Document {
-    pub file: SyncFile,
+pub(crate) struct Document {
+    pub(crate) file: SyncFile,
     folder: PathBuf,
 }
 
 impl Document {
-    pub fn read(path: &Path) -> Result<Document> {
+    pub(crate) fn read(path: &Path) -> Result<Document> {
         let file: SyncFile = config::read(path)?;
-        file.validate().with_context(|| format!("{} is not valid", path.display()))?;
+        file.validate()
+            .with_context(|| format!("{} is not valid", path.display()))?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Document { file, folder })
     }
 
     /// The component, relative to the sync file.
-    pub fn connector_path(&self) -> PathBuf {
+    pub(crate) fn connector_path(&self) -> PathBuf {
         self.folder.join(&self.file.connection.connector)
     }
 }
 
 /// A run that is ready to start.
-pub struct Prepared {
-    pub context: SyncContext,
-    pub specs: Vec<StreamSpec>,
-    pub session: Session,
-    pub target: Arc<dyn Target>,
+pub(crate) struct Prepared {
+    pub(crate) context: SyncContext,
+    pub(crate) specs: Vec<StreamSpec>,
+    pub(crate) session: Session,
+    pub(crate) target: Arc<dyn Target>,
 }
 
 /// Builds everything that a run needs; nothing is read from the CRM yet.
-pub async fn prepare(node: &Node, document: &Document, stop: CancellationToken) -> Result<Prepared> {
+pub(crate) async fn prepare(
+    node: &Node,
+    document: &Document,
+    stop: CancellationToken,
+) -> Result<Prepared> {
     let file = &document.file;
     let connector = node.connector(&document.connector_path()).await?;
     let secrets = node::secrets(&file.connection)?;
@@ -74,11 +79,17 @@ pub async fn prepare(node: &Node, document: &Document, stop: CancellationToken) 
         progress: Arc::new(Progress::default()),
     };
     let specs = file.streams.iter().map(spec).collect();
-    Ok(Prepared { context, specs, session, target })
+    Ok(Prepared {
+        context,
+        specs,
+        session,
+        target,
+    })
 }
 
 fn spec(stream: &StreamFile) -> StreamSpec {
-    let milliseconds = |moment: jiff::Timestamp| u64::try_from(moment.as_millisecond()).unwrap_or_default();
+    let milliseconds =
+        |moment: jiff::Timestamp| u64::try_from(moment.as_millisecond()).unwrap_or_default();
     StreamSpec {
         name: stream.name.clone(),
         mode: stream.mode,
@@ -93,9 +104,13 @@ fn spec(stream: &StreamFile) -> StreamSpec {
 }
 
 /// Runs what was prepared, with progress on standard error.
-pub async fn run_prepared(prepared: &Prepared, json: bool) -> Result<JobReport> {
+pub(crate) async fn run_prepared(prepared: &Prepared, json: bool) -> Result<JobReport> {
     let job = new_job_id()?;
-    let watch = report::Watch::start(json, Arc::clone(&prepared.context.progress), prepared.session.clone());
+    let watch = report::Watch::start(
+        json,
+        Arc::clone(&prepared.context.progress),
+        prepared.session.clone(),
+    );
     let ran = sync::run(&prepared.context, job, &prepared.specs).await;
     watch.stop().await;
     Ok(ran?)
@@ -104,16 +119,20 @@ pub async fn run_prepared(prepared: &Prepared, json: bool) -> Result<JobReport> 
 fn new_job_id() -> Result<JobId> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).context("the operating system gives no random bytes")?;
-    Ok(JobId::parse(format!("job-{}", data_encoding::HEXLOWER.encode(&random)))?)
+    Ok(JobId::parse(format!(
+        "job-{}",
+        data_encoding::HEXLOWER.encode(&random)
+    ))?)
 }
 
 /// Stops gracefully on SIGINT and SIGTERM: guests checkpoint, batches are sealed
 /// and committed. A second signal ends the process at once, which is as safe.
-pub async fn stop_on_signal(stop: CancellationToken) {
+pub(crate) async fn stop_on_signal(stop: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         return; // without handlers the default action ends the process, which is safe
     };
     for code in [None, Some(130)] {
@@ -129,7 +148,7 @@ pub async fn stop_on_signal(stop: CancellationToken) {
 }
 
 /// `tidegate sync run FILE`.
-pub async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
+pub(crate) async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let operator = node::operator_file(place)?;
     report::mappings(&operator.broker, place.json);
@@ -138,9 +157,22 @@ pub async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
     let mut signals = tokio::task::JoinSet::new();
     signals.spawn(stop_on_signal(stop.clone()));
     let prepared = prepare(&node, &document, stop).await?;
-    authorize::ensure(&prepared.session, prepared.context.connector.manifest(), &document.file, place.json).await?;
+    authorize::ensure(
+        &prepared.session,
+        prepared.context.connector.manifest(),
+        &document.file,
+        place.json,
+    )
+    .await?;
     let began = tokio::time::Instant::now();
     let ran = run_prepared(&prepared, place.json).await?;
-    report::job(&ran, &prepared, &document, path, began.elapsed(), place.json);
+    report::job(
+        &ran,
+        &prepared,
+        &document,
+        path,
+        began.elapsed(),
+        place.json,
+    );
     Ok(report::exit_code(ran.state))
 }

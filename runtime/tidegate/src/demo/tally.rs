@@ -14,29 +14,37 @@ use tidegate_landing::lake::marks;
 
 /// Figures of what landed in some slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Rows of every operation.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Distinct keys among them.
-    pub distinct_keys: u64,
+    pub(crate) distinct_keys: u64,
     /// Rows that are no deletes.
-    pub upserts: u64,
+    pub(crate) upserts: u64,
     /// Rows that are deletes.
-    pub deletes: u64,
+    pub(crate) deletes: u64,
     /// Objects.
-    pub objects: u64,
+    pub(crate) objects: u64,
     /// Their bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The last slot of each stream's log, so that a later tally can start behind it.
-pub async fn last_slot(place: &Place, document: &Document) -> Result<u64> {
+pub(crate) async fn last_slot(place: &Place, document: &Document) -> Result<u64> {
     let views = lake::views(place, document).await?;
-    Ok(views.iter().map(|view| view.slots.saturating_sub(1)).max().unwrap_or(0))
+    Ok(views
+        .iter()
+        .map(|view| view.slots.saturating_sub(1))
+        .max()
+        .unwrap_or(0))
 }
 
 /// Counts what landed in these slots.
-pub async fn of(place: &Place, document: &Document, slots: RangeInclusive<u64>) -> Result<Tally> {
+pub(crate) async fn of(
+    place: &Place,
+    document: &Document,
+    slots: RangeInclusive<u64>,
+) -> Result<Tally> {
     let operator = node::operator_file(place)?;
     let target = node::open_target(&document.file.target, &operator).await?;
     let mut tally = Tally::default();
@@ -44,9 +52,14 @@ pub async fn of(place: &Place, document: &Document, slots: RangeInclusive<u64>) 
     // alike with a chance of 3 in a million.
     let (hasher, mut keys) = (RandomState::new(), HashSet::new());
     for view in lake::views(place, document).await? {
-        for seen in view.objects.iter().filter(|seen| slots.contains(&seen.slot)) {
+        for seen in view
+            .objects
+            .iter()
+            .filter(|seen| slots.contains(&seen.slot))
+        {
             let bytes = target.read(&seen.key).await?;
-            let bytes = bytes.with_context(|| format!("{} is gone, but a slot names it", seen.location))?;
+            let bytes =
+                bytes.with_context(|| format!("{} is gone, but a slot names it", seen.location))?;
             tally.objects += 1;
             tally.bytes += bytes.len() as u64;
             marks::for_each(seen.object.format, bytes, |mark| {

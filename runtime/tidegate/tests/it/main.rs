@@ -2,4 +2,8 @@
 //! crates; one binary, so that it links once. One module per topic.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod bad_input;
+mod crash;
+mod limits;
+mod site;
 mod tidy;

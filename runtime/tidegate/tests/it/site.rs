@@ -1,0 +1,255 @@
+//! A simulated CRM and the documents of one sync from it, for tests that start the
+//! real program as a process of its own.
+
+use crm_sim::{CrmSim, Kind};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use tidegate_domain::id::{StreamKey, StreamName, SyncId, TenantId};
+use tidegate_landing::directory::DirectoryTarget;
+use tidegate_landing::lake::{self, marks};
+use tidegate_landing::target::Target;
+
+/// Rows by (key, version), with how often each landed.
+pub type Rows = BTreeMap<(String, String), u32>;
+
+pub struct Site {
+    pub folder: tempfile::TempDir,
+    pub crm: CrmSim,
+}
+
+/// What differs between the syncs of tests; YAML of the documents.
+pub struct Options {
+    /// Below `streams[0]`, besides its name.
+    pub stream: &'static str,
+    /// The whole `target`; `{folder}` is the site's.
+    pub target: String,
+    /// The whole `batch`.
+    pub batch: &'static str,
+    /// Below `broker` of the operator's file.
+    pub broker: &'static str,
+    /// Whether the connection uses OAuth rather than a private app's token.
+    pub oauth: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            stream: "mode: incremental, landing: append, fields: [email, firstname]",
+            target: "{ url: 'file://{folder}/lake', format: jsonl.zst }".to_owned(),
+            batch: "{ rows_max: 400 }",
+            broker: "limit_scale: .inf",
+            oauth: false,
+        }
+    }
+}
+
+impl Site {
+    pub async fn new(crm: crm_sim::Config, options: Options) -> Site {
+        let crm = CrmSim::start(crm).await.unwrap();
+        let site = Site {
+            folder: tempfile::tempdir().unwrap(),
+            crm,
+        };
+        site.write("token", site.crm.private_app_token());
+        site.write("client-secret", &site.crm.config().client_secret);
+        site.write_documents(&options);
+        site
+    }
+
+    pub fn write_documents(&self, options: &Options) {
+        let folder = self.path("").display().to_string();
+        let auth = if options.oauth {
+            format!(
+                "oauth_app: {{ client_id: {}, client_secret: '${{file:{folder}/client-secret}}' }}",
+                self.crm.config().client_id
+            )
+        } else {
+            format!(
+                "config: {{ auth: private_app }}\n  secrets: {{ token: '${{file:{folder}/token}}' }}"
+            )
+        };
+        let text = format!(
+            "tenant: acme
+sync: crm
+connection:
+  id: hubspot
+  connector: {}
+  {auth}
+streams: [{{ name: contacts, {} }}]
+target: {}
+batch: {}
+",
+            guest("hubspot").display(),
+            options.stream,
+            options.target,
+            options.batch
+        );
+        self.write("sync.yaml", &text.replace("{folder}", &folder));
+        let crm = self.crm.base_url();
+        self.write(
+            "operator.yaml",
+            &format!(
+                "broker:
+  {}
+  mappings:
+    - {{ from: 'https://api.hubapi.com', to: '{crm}' }}
+    - {{ from: 'https://app.hubspot.com', to: '{crm}' }}
+target_origins: [{}]
+",
+                options.broker,
+                std::env::var("TIDEGATE_TEST_S3_ENDPOINT").unwrap_or_default()
+            ),
+        );
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// `tidegate <arguments>`, ready to be started.
+    pub fn tidegate(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command
+            .args(arguments)
+            .env_remove("TIDEGATE_CRASH")
+            .env("TIDEGATE_STATE", self.path("state"))
+            .env("TIDEGATE_OPERATOR", self.path("operator.yaml"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `tidegate sync run --json` on the site's file.
+    pub fn sync(&self) -> Command {
+        let file = self.path("sync.yaml");
+        self.tidegate(&["--json", "sync", "run", file.to_str().unwrap()])
+    }
+
+    /// Runs to its end, which must be a success; the summary.
+    pub async fn sync_to_end(&self) -> serde_json::Value {
+        let output = self.run(self.sync()).await;
+        assert!(output.status.success(), "{}", shown(&output));
+        summary(&output)
+    }
+
+    /// Runs a command without blocking the simulator's threads.
+    pub async fn run(&self, mut command: Command) -> Output {
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// What readers see of the contacts, through the log of a directory target.
+    pub async fn landed(&self) -> Rows {
+        let target: Arc<dyn Target> = Arc::new(DirectoryTarget::open(&self.path("lake")).unwrap());
+        rows(&target).await
+    }
+
+    /// Every current contact that is not archived, once.
+    pub fn truth(&self) -> Rows {
+        let current = self
+            .crm
+            .current(Kind::Contacts)
+            .filter(|version| !version.archived);
+        current
+            .map(|version| {
+                (
+                    (version.id.to_string(), crm_sim::iso(version.modified_ms)),
+                    1,
+                )
+            })
+            .collect()
+    }
+}
+
+/// The rows of the contacts' stream on a target.
+pub async fn rows(target: &Arc<dyn Target>) -> Rows {
+    let key = StreamKey {
+        tenant: TenantId::parse("acme").unwrap(),
+        sync: SyncId::parse("crm").unwrap(),
+        stream: StreamName::parse("contacts").unwrap(),
+    };
+    let view = lake::view(target, &key).await.unwrap();
+    assert!(view.rejected.is_empty(), "rows were refused");
+    let mut rows = Rows::new();
+    for seen in view.objects {
+        let bytes = target
+            .read(&seen.key)
+            .await
+            .unwrap()
+            .expect("a slot names it");
+        let mut count = 0;
+        marks::for_each(seen.object.format, bytes, |mark| {
+            let version = mark.version.as_deref().unwrap_or_default().to_owned();
+            *rows.entry((mark.key.into_owned(), version)).or_default() += 1;
+            count += 1;
+        })
+        .unwrap();
+        assert_eq!(count, seen.object.rows, "{}", seen.key);
+    }
+    rows
+}
+
+/// Fails with a short account of how two sets of rows differ.
+pub fn assert_same(landed: &Rows, truth: &Rows, when: &str) {
+    if landed == truth {
+        return;
+    }
+    let lost = truth
+        .keys()
+        .filter(|row| !landed.contains_key(*row))
+        .count();
+    let doubled = landed.values().filter(|times| **times > 1).count();
+    let foreign = landed
+        .keys()
+        .filter(|row| !truth.contains_key(*row))
+        .count();
+    panic!(
+        "{when}: {lost} of {} rows lost, {doubled} doubled, {foreign} unexpected",
+        truth.len()
+    );
+}
+
+/// A built guest.
+pub fn guest(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap();
+    let path = root.join(format!(
+        "guest-connectors/target/wasm32-wasip2/release/{name}.wasm"
+    ));
+    assert!(
+        path.is_file(),
+        "{} is missing; `cargo ci` builds it",
+        path.display()
+    );
+    path
+}
+
+/// The last line of `--json` output.
+pub fn summary(output: &Output) -> serde_json::Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last:?}"))
+}
+
+/// What a process printed, for failures.
+pub fn shown(output: &Output) -> String {
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Whether the long form of tests is asked for.
+pub fn is_proof() -> bool {
+    std::env::var_os("TIDEGATE_PROOF").is_some()
+}
