@@ -24,7 +24,11 @@ pub struct StreamCipher {
 impl StreamCipher {
     /// A cipher for `key`.
     pub fn new(keyring: Arc<Keyring>, store: Arc<dyn GrantStore>, key: StreamKey) -> StreamCipher {
-        StreamCipher { keyring, store, key }
+        StreamCipher {
+            keyring,
+            store,
+            key,
+        }
     }
 
     /// Keeps the tenant's wrapped data key beside its data, so that a lost store can
@@ -40,15 +44,24 @@ impl StreamCipher {
         match (held, found.first()) {
             (None, Some(key)) => {
                 let wrapped = target.read(key).await?.unwrap_or_default();
-                let adopted = self.keyring.adopt_data_key(&*self.store, &self.key.tenant, &wrapped).await;
+                let adopted = self
+                    .keyring
+                    .adopt_data_key(&*self.store, &self.key.tenant, &wrapped)
+                    .await;
                 adopted.map_err(self.failed("opened"))
             }
             (None, None) | (Some(_), None) => {
-                let wrapped = self.keyring.wrapped_data_key(&*self.store, &self.key.tenant).await;
+                let wrapped = self
+                    .keyring
+                    .wrapped_data_key(&*self.store, &self.key.tenant)
+                    .await;
                 let wrapped = Bytes::from(wrapped.map_err(self.failed("sealed"))?);
                 let sha256 = log::sha256(&wrapped);
                 let key = format!("{folder}{}", sha256.short());
-                let stamp = Stamp { sha256, put_id: PutId::from_bytes(random_bytes()) };
+                let stamp = Stamp {
+                    sha256,
+                    put_id: PutId::from_bytes(random_bytes()),
+                };
                 match target.create(&key, Payload::Bytes(wrapped), &stamp).await? {
                     Created::Created | Created::Exists => Ok(()),
                     Created::Unknown(error) => Err(error.into()),
@@ -64,7 +77,11 @@ impl StreamCipher {
 
     fn failed(&self, operation: &'static str) -> impl FnOnce(tidegate_broker::Error) -> Error {
         let stream = self.key.clone();
-        move |source| Error::Seal { stream, operation, source }
+        move |source| Error::Seal {
+            stream,
+            operation,
+            source,
+        }
     }
 
     /// Seals a change's JSON, as base64.
@@ -73,7 +90,10 @@ impl StreamCipher {
     /// Where the tenant's key cannot be had.
     pub async fn seal(&self, batch: u64, plain: &[u8]) -> Result<String, Error> {
         let purpose = self.purpose(batch);
-        let sealed = self.keyring.seal(&*self.store, &self.key.tenant, &purpose, plain).await;
+        let sealed = self
+            .keyring
+            .seal(&*self.store, &self.key.tenant, &purpose, plain)
+            .await;
         Ok(BASE64.encode(&sealed.map_err(self.failed("sealed"))?))
     }
 
@@ -85,7 +105,10 @@ impl StreamCipher {
         let purpose = self.purpose(batch);
         // Bytes that are not base64 fail to authenticate, like any other forgery.
         let bytes = BASE64.decode(sealed.as_bytes()).unwrap_or_default();
-        let plain = self.keyring.unseal(&*self.store, &self.key.tenant, &purpose, &bytes).await;
+        let plain = self
+            .keyring
+            .unseal(&*self.store, &self.key.tenant, &purpose, &bytes)
+            .await;
         Ok(plain.map_err(self.failed("opened"))?.to_vec())
     }
 }

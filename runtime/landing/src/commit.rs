@@ -29,17 +29,32 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn new(stream: Stream, lease: Lease, published: StreamState, tail: Position) -> Committer {
+    pub(crate) fn new(
+        stream: Stream,
+        lease: Lease,
+        published: StreamState,
+        tail: Position,
+    ) -> Committer {
         let log = Log::new(Arc::clone(&stream.target), stream.key.clone());
-        Committer { stream, log, lease, published, tail, renewed_at: Instant::now() }
+        Committer {
+            stream,
+            log,
+            lease,
+            published,
+            tail,
+            renewed_at: Instant::now(),
+        }
     }
 
     /// Steps S4 to S8 for one intent. Every step may be repeated.
     pub(crate) async fn commit(&mut self, intent: &Intent) -> Result<(), Error> {
-        let published = self.published.apply(&intent.change).map_err(|source| Error::Chain {
-            stream: self.stream.key.clone(),
-            source,
-        })?;
+        let published = self
+            .published
+            .apply(&intent.change)
+            .map_err(|source| Error::Chain {
+                stream: self.stream.key.clone(),
+                source,
+            })?;
         if intent.state == IntentState::Sealed {
             crash::point("S4.before");
             for staged in &intent.objects {
@@ -47,22 +62,40 @@ impl Committer {
             }
             crash::point("S4.after");
             crash::point("S5.before");
-            self.stream.store.mark_uploaded(&self.lease, intent.batch).await?;
+            self.stream
+                .store
+                .mark_uploaded(&self.lease, intent.batch)
+                .await?;
             crash::point("S5.after");
         }
         self.renew_when_old().await?;
         crash::point("S6.before");
-        let slot = next_slot(&self.lease, &self.tail, self.entry(intent, &published).await?);
+        let slot = next_slot(
+            &self.lease,
+            &self.tail,
+            self.entry(intent, &published).await?,
+        );
         let Put::Ours(sha256) = self.log.put(&slot).await? else {
-            return Err(Error::Fenced { stream: self.stream.key.clone() });
+            return Err(Error::Fenced {
+                stream: self.stream.key.clone(),
+            });
         };
         crash::point("S6.after");
         crash::point("S7.before");
-        let marked = self.stream.store.mark_committed(&self.lease, intent.batch, slot.slot, &sha256, &published);
+        let marked = self.stream.store.mark_committed(
+            &self.lease,
+            intent.batch,
+            slot.slot,
+            &sha256,
+            &published,
+        );
         marked.await?;
         crash::point("S7.after");
         self.published = published;
-        self.tail = Position { slot: slot.slot + 1, previous: Some(sha256) };
+        self.tail = Position {
+            slot: slot.slot + 1,
+            previous: Some(sha256),
+        };
         crash::point("S8.before");
         for staged in &intent.objects {
             if let Err(error) = self.stream.staging.remove(&staged.path) {
@@ -78,7 +111,10 @@ impl Committer {
     async fn renew_when_old(&mut self) -> Result<(), Error> {
         let third = Duration::from_millis(self.stream.lease_ms / 3);
         if self.renewed_at.elapsed() >= third {
-            self.stream.store.renew(&self.lease, self.stream.lease_ms).await?;
+            self.stream
+                .store
+                .renew(&self.lease, self.stream.lease_ms)
+                .await?;
             self.renewed_at = Instant::now();
         }
         Ok(())
@@ -96,7 +132,10 @@ impl Committer {
             return Ok(());
         }
         for attempt in 1.. {
-            let payload = Payload::File { path: staged.path.clone(), bytes: object.bytes };
+            let payload = Payload::File {
+                path: staged.path.clone(),
+                bytes: object.bytes,
+            };
             let doubt = match self.stream.target.create(&key, payload, &stamp).await? {
                 Created::Created => return Ok(()),
                 Created::Exists => None,
@@ -129,17 +168,33 @@ impl Committer {
         let change = self.stream.cipher.seal(intent.batch, &plain).await?;
         let batch = intent.batch;
         Ok(match &intent.change {
-            Change::Begin { generation, how } => Entry::Begin { generation: *generation, how: *how, batch, change },
-            Change::Plan { run, partitions } => {
-                Entry::Plan { run: *run, partitions: partitions.len() as u64, batch, change }
-            }
+            Change::Begin { generation, how } => Entry::Begin {
+                generation: *generation,
+                how: *how,
+                batch,
+                change,
+            },
+            Change::Plan { run, partitions } => Entry::Plan {
+                run: *run,
+                partitions: partitions.len() as u64,
+                batch,
+                change,
+            },
             Change::Commit { .. } => Entry::Commit {
                 generation: after.generation,
                 batch,
-                objects: intent.objects.iter().map(|staged| staged.object.clone()).collect(),
+                objects: intent
+                    .objects
+                    .iter()
+                    .map(|staged| staged.object.clone())
+                    .collect(),
                 change,
             },
-            Change::Complete { generation } => Entry::Complete { generation: *generation, batch, change },
+            Change::Complete { generation } => Entry::Complete {
+                generation: *generation,
+                batch,
+                change,
+            },
         })
     }
 }

@@ -20,7 +20,9 @@ pub enum Error {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// The staging directory failed.
-    #[error("cannot {operation} in the staging directory {path}; check its space and permissions, nothing was lost")]
+    #[error(
+        "cannot {operation} in the staging directory {path}; check its space and permissions, nothing was lost"
+    )]
     Stage {
         /// What was being done.
         operation: &'static str,
@@ -31,7 +33,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A cursor could not be sealed or opened.
-    #[error("the cursors of stream {stream} cannot be {operation}; is this the node key that wrote them?")]
+    #[error(
+        "the cursors of stream {stream} cannot be {operation}; is this the node key that wrote them?"
+    )]
     Seal {
         /// The stream.
         stream: StreamKey,
@@ -48,7 +52,9 @@ pub enum Error {
         stream: StreamKey,
     },
     /// The log shows less than the store knows was committed.
-    #[error("the commit log of stream {stream} lacks slot {slot}, which was committed: objects of the target were deleted or rolled back. Reading is halted; restore the target, or reset the stream")]
+    #[error(
+        "the commit log of stream {stream} lacks slot {slot}, which was committed: objects of the target were deleted or rolled back. Reading is halted; restore the target, or reset the stream"
+    )]
     LogBehind {
         /// The stream.
         stream: StreamKey,
@@ -56,7 +62,9 @@ pub enum Error {
         slot: u64,
     },
     /// A slot does not follow from the one before it.
-    #[error("slot {slot} of the commit log of stream {stream} is not valid: {reason}. Reading is halted; restore the target, or reset the stream")]
+    #[error(
+        "slot {slot} of the commit log of stream {stream} is not valid: {reason}. Reading is halted; restore the target, or reset the stream"
+    )]
     LogBroken {
         /// The stream.
         stream: StreamKey,

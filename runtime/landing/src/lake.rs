@@ -49,7 +49,11 @@ pub struct StreamView {
 ///
 /// # Errors
 /// Where the target cannot be listed.
-pub async fn streams(target: &dyn Target, tenant: &TenantId, sync: &SyncId) -> Result<Vec<StreamKey>, Error> {
+pub async fn streams(
+    target: &dyn Target,
+    tenant: &TenantId,
+    sync: &SyncId,
+) -> Result<Vec<StreamKey>, Error> {
     let folder = format!("tenant={tenant}/sync={sync}/");
     let mut found = BTreeSet::new();
     let mut after: Option<String> = None;
@@ -57,16 +61,29 @@ pub async fn streams(target: &dyn Target, tenant: &TenantId, sync: &SyncId) -> R
         let keys = target.list(&folder, after.as_deref(), 1_000).await?;
         let Some(last) = keys.last() else { break };
         // Jump behind the stream's own keys: `~` sorts after every name we allow.
-        after = stream_of(&folder, last).map(|name| format!("{folder}stream={name}/~")).or_else(|| Some(last.clone()));
-        found.extend(keys.iter().filter_map(|key| stream_of(&folder, key)).map(str::to_owned));
+        after = stream_of(&folder, last)
+            .map(|name| format!("{folder}stream={name}/~"))
+            .or_else(|| Some(last.clone()));
+        found.extend(
+            keys.iter()
+                .filter_map(|key| stream_of(&folder, key))
+                .map(str::to_owned),
+        );
     }
     let parse = |name: String| StreamName::parse(name).ok();
-    let key = |stream| StreamKey { tenant: tenant.clone(), sync: sync.clone(), stream };
+    let key = |stream| StreamKey {
+        tenant: tenant.clone(),
+        sync: sync.clone(),
+        stream,
+    };
     Ok(found.into_iter().filter_map(parse).map(key).collect())
 }
 
 fn stream_of<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
-    key.strip_prefix(folder)?.strip_prefix("stream=")?.split('/').next()
+    key.strip_prefix(folder)?
+        .strip_prefix("stream=")?
+        .split('/')
+        .next()
 }
 
 /// Reads the whole log of a stream and says what a reader sees.
@@ -75,7 +92,12 @@ fn stream_of<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
 /// [`Error::LogBroken`] or [`Error::LogBehind`] where the log is damaged.
 pub async fn view(target: &Arc<dyn Target>, key: &StreamKey) -> Result<StreamView, Error> {
     let log = Log::new(Arc::clone(target), key.clone());
-    let slots = log.read_from(&Position { slot: 0, previous: None }).await?;
+    let slots = log
+        .read_from(&Position {
+            slot: 0,
+            previous: None,
+        })
+        .await?;
     let mut view = visible(key, &slots);
     for seen in view.objects.iter_mut().chain(&mut view.rejected) {
         seen.location = target.locate(&seen.key);
@@ -93,12 +115,20 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
     let mut all = Vec::new();
     for logged in slots {
         match &logged.slot.entry {
-            Entry::Begin { generation, how: begun, .. } => {
+            Entry::Begin {
+                generation,
+                how: begun,
+                ..
+            } => {
                 how = Some(*begun);
                 newest = *generation;
             }
             Entry::Complete { generation, .. } => complete = Some(*generation),
-            Entry::Commit { generation, objects, .. } => {
+            Entry::Commit {
+                generation,
+                objects,
+                ..
+            } => {
                 let seen = |object: &Object| VisibleObject {
                     slot: logged.slot.slot,
                     generation: *generation,
@@ -121,7 +151,13 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
     let (objects, rejected) = all
         .into_iter()
         .partition(|seen| matches!(seen.object.content, Content::Rows(_)));
-    StreamView { key: key.clone(), how, slots: slots.len() as u64, objects, rejected }
+    StreamView {
+        key: key.clone(),
+        how,
+        slots: slots.len() as u64,
+        objects,
+        rejected,
+    }
 }
 
 /// A DuckDB view over what the log shows. Under `append_dedup` it yields the newest
@@ -133,7 +169,11 @@ pub fn duckdb_view(view: &StreamView) -> String {
     }
     let mut sql = format!("CREATE OR REPLACE VIEW \"{name}\" AS\nWITH rows AS (\n");
     for (at, seen) in view.objects.iter().enumerate() {
-        let glue = if at == 0 { "  " } else { "  UNION ALL BY NAME " };
+        let glue = if at == 0 {
+            "  "
+        } else {
+            "  UNION ALL BY NAME "
+        };
         let location = quoted(&seen.location);
         let reader = match seen.object.format {
             Format::Parquet => format!("read_parquet({location})"),
@@ -146,7 +186,8 @@ pub fn duckdb_view(view: &StreamView) -> String {
             Format::CsvGzip => format!("read_csv({location}, header=true, compression='gzip')"),
         };
         let slot = seen.slot;
-        writeln!(sql, "{glue}SELECT *, {slot} AS _tg_slot FROM {reader}").expect("a String takes all");
+        writeln!(sql, "{glue}SELECT *, {slot} AS _tg_slot FROM {reader}")
+            .expect("a String takes all");
     }
     sql.push_str(")\n");
     match view.how.map(|how| how.landing) {
@@ -164,5 +205,8 @@ pub fn duckdb_view(view: &StreamView) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("'{}'", text.trim_start_matches("file://").replace('\'', "''"))
+    format!(
+        "'{}'",
+        text.trim_start_matches("file://").replace('\'', "''")
+    )
 }

@@ -49,7 +49,11 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn start(shape: Shape, staging: Arc<dyn Staging>, tasks: &mut JoinSet<Result<(), Error>>) -> Lane {
+    pub(crate) fn start(
+        shape: Shape,
+        staging: Arc<dyn Staging>,
+        tasks: &mut JoinSet<Result<(), Error>>,
+    ) -> Lane {
         let (commands, inbox) = mpsc::channel(QUEUE);
         let encoded = Arc::new(AtomicU64::new(0));
         let bench = Bench {
@@ -80,7 +84,10 @@ impl Lane {
     /// durable. None when the lane is gone.
     pub(crate) async fn finish(&self, name: BatchName) -> Option<Result<Vec<StagedObject>, Error>> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Finish { name, reply }).await.ok()?;
+        self.commands
+            .send(Command::Finish { name, reply })
+            .await
+            .ok()?;
         answer.await.ok()
     }
 }
@@ -152,8 +159,17 @@ impl Bench {
                     path: PathBuf::new(),
                     source,
                 })?;
-                let encoder = encode::encoder(self.shape.format, self.shape.columns.as_deref(), file, content)?;
-                self.open.push(OpenFile { content, temporary, encoder });
+                let encoder = encode::encoder(
+                    self.shape.format,
+                    self.shape.columns.as_deref(),
+                    file,
+                    content,
+                )?;
+                self.open.push(OpenFile {
+                    content,
+                    temporary,
+                    encoder,
+                });
                 self.open.len() - 1
             }
         };
@@ -173,7 +189,13 @@ impl Bench {
     fn persist(&self, name: BatchName, lane: usize, open: OpenFile) -> Result<StagedObject, Error> {
         let finished = open.encoder.finish()?;
         let format = encode::format_of(open.content, self.shape.format);
-        let file = stage::file_name(name.epoch, name.batch, lane, &finished.sha256, format.extension());
+        let file = stage::file_name(
+            name.epoch,
+            name.batch,
+            lane,
+            &finished.sha256,
+            format.extension(),
+        );
         let path = self
             .staging
             .persist(&finished.file, &open.temporary, &file)
@@ -183,7 +205,9 @@ impl Bench {
                 source,
             })?;
         let key = match open.content {
-            Content::Rows(operation) => format!("gen={}/op={}/{file}", name.generation, operation.as_str()),
+            Content::Rows(operation) => {
+                format!("gen={}/op={}/{file}", name.generation, operation.as_str())
+            }
             Content::Rejected => format!("_rejected/{file}"),
         };
         let has_columns = matches!(format, Format::Parquet | Format::CsvGzip);

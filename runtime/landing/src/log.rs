@@ -53,7 +53,10 @@ pub struct Log {
 
 /// The stream's prefix below the target's.
 pub fn stream_prefix(key: &StreamKey) -> String {
-    format!("tenant={}/sync={}/stream={}", key.tenant, key.sync, key.stream)
+    format!(
+        "tenant={}/sync={}/stream={}",
+        key.tenant, key.sync, key.stream
+    )
 }
 
 /// The object key of a slot.
@@ -82,14 +85,20 @@ impl Log {
             let slot = from.slot.saturating_sub(1);
             let found = self.target.read(&slot_key(&self.key, slot)).await?;
             if found.map(|bytes| sha256(&bytes)).as_ref() != Some(expected) {
-                return Err(Error::LogBehind { stream: self.key.clone(), slot });
+                return Err(Error::LogBehind {
+                    stream: self.key.clone(),
+                    slot,
+                });
             }
         }
         let mut tail: Vec<Logged> = Vec::new();
         let mut next = from.clone();
         while let Some(bytes) = self.target.read(&slot_key(&self.key, next.slot)).await? {
             let logged = self.check(&bytes, &next)?;
-            next = Position { slot: next.slot + 1, previous: Some(logged.sha256.clone()) };
+            next = Position {
+                slot: next.slot + 1,
+                previous: Some(logged.sha256.clone()),
+            };
             tail.push(logged);
         }
         self.refuse_gap(next.slot).await?;
@@ -102,26 +111,41 @@ impl Log {
             slot: at.slot,
             reason,
         };
-        let slot: Slot = serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
+        let slot: Slot =
+            serde_json::from_slice(bytes).map_err(|error| broken(error.to_string()))?;
         if slot.v != SLOT_VERSION {
-            return Err(broken(format!("its format is version {}, this build reads {SLOT_VERSION}", slot.v)));
+            return Err(broken(format!(
+                "its format is version {}, this build reads {SLOT_VERSION}",
+                slot.v
+            )));
         }
         if slot.slot != at.slot {
             return Err(broken(format!("it says that it is slot {}", slot.slot)));
         }
         if slot.prev_sha256 != at.previous {
-            return Err(broken("it does not hold the hash of the slot before it".to_owned()));
+            return Err(broken(
+                "it does not hold the hash of the slot before it".to_owned(),
+            ));
         }
-        Ok(Logged { slot, sha256: sha256(bytes) })
+        Ok(Logged {
+            slot,
+            sha256: sha256(bytes),
+        })
     }
 
     /// A slot behind a missing one means that objects were deleted.
     async fn refuse_gap(&self, missing: u64) -> Result<(), Error> {
         let folder = format!("{}/_log/", stream_prefix(&self.key));
-        let later = self.target.list(&folder, Some(&slot_key(&self.key, missing)), 1).await?;
+        let later = self
+            .target
+            .list(&folder, Some(&slot_key(&self.key, missing)), 1)
+            .await?;
         match later.first() {
             None => Ok(()),
-            Some(_) => Err(Error::LogBehind { stream: self.key.clone(), slot: missing }),
+            Some(_) => Err(Error::LogBehind {
+                stream: self.key.clone(),
+                slot: missing,
+            }),
         }
     }
 
@@ -133,7 +157,10 @@ impl Log {
     pub async fn put(&self, slot: &Slot) -> Result<Put, Error> {
         let bytes = Bytes::from(serde_json::to_vec(slot).expect("a slot has only JSON types"));
         let hash = sha256(&bytes);
-        let stamp = Stamp { sha256: hash.clone(), put_id: slot.put_id };
+        let stamp = Stamp {
+            sha256: hash.clone(),
+            put_id: slot.put_id,
+        };
         let key = slot_key(&self.key, slot.slot);
         let mut attempt = 0;
         loop {

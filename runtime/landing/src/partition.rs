@@ -24,8 +24,18 @@ pub struct PartitionWriter {
 impl PartitionWriter {
     /// The partition's side of `writer`. Bodies above the memory bound go to
     /// unlinked files in `spool_dir`.
-    pub fn new(writer: WriterHandle, partition: PartitionId, spool_dir: PathBuf) -> PartitionWriter {
-        PartitionWriter { writer, partition, unsaved: Vec::new(), unsaved_bytes: 0, spool_dir }
+    pub fn new(
+        writer: WriterHandle,
+        partition: PartitionId,
+        spool_dir: PathBuf,
+    ) -> PartitionWriter {
+        PartitionWriter {
+            writer,
+            partition,
+            unsaved: Vec::new(),
+            unsaved_bytes: 0,
+            spool_dir,
+        }
     }
 
     /// Takes a page; it counts only with the next save or end.
@@ -35,7 +45,8 @@ impl PartitionWriter {
     pub async fn push(&mut self, mut page: Page) -> Result<(), Error> {
         if self.unsaved_bytes >= UNSAVED_BYTES_MAX {
             let (spool_dir, body) = (self.spool_dir.clone(), page.body.clone());
-            let spilled = tokio::task::spawn_blocking(move || spool::spill(&spool_dir, &body)).await;
+            let spilled =
+                tokio::task::spawn_blocking(move || spool::spill(&spool_dir, &body)).await;
             page.body = spilled
                 .unwrap_or_else(|panic| Err(std::io::Error::other(panic)))
                 .map_err(|source| Error::Stage {
@@ -85,6 +96,8 @@ impl PartitionWriter {
     async fn end_with(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
         let pages = std::mem::take(&mut self.unsaved);
         self.unsaved_bytes = 0;
-        self.writer.save(self.partition.clone(), pages, state, end).await
+        self.writer
+            .save(self.partition.clone(), pages, state, end)
+            .await
     }
 }

@@ -78,7 +78,10 @@ pub async fn take_over(stream: &Stream) -> Result<Owned, Error> {
 
     crash::point("A0.before");
     let owner = OwnerToken::from_bytes(random_bytes());
-    let lease = stream.store.acquire(&stream.key, owner, floor, stream.lease_ms).await?;
+    let lease = stream
+        .store
+        .acquire(&stream.key, owner, floor, stream.lease_ms)
+        .await?;
     crash::point("A0.after");
 
     let row = stream.store.load(&stream.key).await?;
@@ -87,7 +90,10 @@ pub async fn take_over(stream: &Stream) -> Result<Owned, Error> {
 }
 
 fn position(row: &StreamRow) -> Position {
-    Position { slot: row.log_tail, previous: row.log_tail_sha256.clone() }
+    Position {
+        slot: row.log_tail,
+        previous: row.log_tail_sha256.clone(),
+    }
 }
 
 fn epochs(tail: &[Logged]) -> impl Iterator<Item = u64> {
@@ -107,7 +113,9 @@ async fn read_and_fence(
         let mut tail = log.read_from(&position(row)).await?;
         crash::point("A1.after");
         if epochs(&tail).any(|epoch| epoch > lease.epoch) {
-            return Err(Error::Fenced { stream: stream.key.clone() });
+            return Err(Error::Fenced {
+                stream: stream.key.clone(),
+            });
         }
         if lease.released_before {
             return Ok(tail);
@@ -117,17 +125,23 @@ async fn read_and_fence(
         let put = log.put(&fence).await?;
         crash::point("A2.after");
         if let Put::Ours(sha256) = put {
-            tail.push(Logged { slot: fence, sha256 });
+            tail.push(Logged {
+                slot: fence,
+                sha256,
+            });
             return Ok(tail);
         }
     }
 }
 
 fn end_of(row: &StreamRow, tail: &[Logged]) -> Position {
-    tail.last().map_or_else(|| position(row), |last| Position {
-        slot: last.slot.slot + 1,
-        previous: Some(last.sha256.clone()),
-    })
+    tail.last().map_or_else(
+        || position(row),
+        |last| Position {
+            slot: last.slot.slot + 1,
+            previous: Some(last.sha256.clone()),
+        },
+    )
 }
 
 /// A slot at `at`, by this owner.
@@ -162,11 +176,13 @@ async fn reconcile(
         let Some((batch, change)) = log.open_change(&stream.cipher, logged).await? else {
             continue;
         };
-        published = published.apply(&change).map_err(|source| Error::LogBroken {
-            stream: stream.key.clone(),
-            slot: logged.slot.slot,
-            reason: source.to_string(),
-        })?;
+        published = published
+            .apply(&change)
+            .map_err(|source| Error::LogBroken {
+                stream: stream.key.clone(),
+                slot: logged.slot.slot,
+                reason: source.to_string(),
+            })?;
         adopted_slots += 1;
         next_batch = next_batch.max(batch + 1);
         let same = |intent: &&Intent| intent.batch == batch && intent.change == change;
@@ -174,7 +190,11 @@ async fn reconcile(
     }
 
     let (kept, abandoned, staged) = keep_chain(stream, &row.intents, &adopted, &published).await?;
-    next_batch = row.intents.iter().map(|intent| intent.batch + 1).fold(next_batch, u64::max);
+    next_batch = row
+        .intents
+        .iter()
+        .map(|intent| intent.batch + 1)
+        .fold(next_batch, u64::max);
     let found = Reconciliation {
         published: published.clone(),
         log_tail: end.slot,
@@ -187,7 +207,10 @@ async fn reconcile(
     stream.store.reconcile(&lease, found).await?;
     crash::point("A3.after");
 
-    let committed = row.intents.iter().filter(|intent| adopted.contains(&intent.batch));
+    let committed = row
+        .intents
+        .iter()
+        .filter(|intent| adopted.contains(&intent.batch));
     remove_files(stream, committed.chain(&abandoned));
     Ok(Owned {
         lease,
@@ -214,7 +237,9 @@ async fn keep_chain(
     open.retain(|intent| !adopted.contains(&intent.batch));
     let mut kept = 0;
     for intent in &open {
-        let Ok(next) = staged.apply(&intent.change) else { break };
+        let Ok(next) = staged.apply(&intent.change) else {
+            break;
+        };
         if !bytes_exist(stream, intent).await? {
             break;
         }

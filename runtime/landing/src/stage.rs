@@ -39,7 +39,9 @@ impl StageDirectory {
             path: root.to_owned(),
             source,
         })?;
-        Ok(StageDirectory { root: root.to_owned() })
+        Ok(StageDirectory {
+            root: root.to_owned(),
+        })
     }
 }
 
@@ -115,6 +117,15 @@ pub fn remove_orphans(staging: &dyn Staging, needed: &[PathBuf]) -> Result<usize
 }
 
 /// The name of a staged file and of its object.
-pub(crate) fn file_name(epoch: u64, batch: u64, lane: usize, sha256: &Sha256, extension: &str) -> String {
-    format!("{epoch:010}-{batch:012}-{lane}-{}.{extension}", sha256.short())
+pub(crate) fn file_name(
+    epoch: u64,
+    batch: u64,
+    lane: usize,
+    sha256: &Sha256,
+    extension: &str,
+) -> String {
+    format!(
+        "{epoch:010}-{batch:012}-{lane}-{}.{extension}",
+        sha256.short()
+    )
 }

@@ -71,7 +71,12 @@ pub trait Target: Send + Sync {
 
     /// Keys directly or deeper below `prefix`, in order, after `after`;
     /// `limit` at the most.
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, Error>;
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, Error>;
 
     /// For people: where a key is (`s3://bucket/…`, `file:///…`).
     fn locate(&self, key: &str) -> String;
@@ -92,7 +97,9 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Credentials are refused or lack a permission.
-    #[error("{target} refuses access while {operation}; check the key and its permissions (get, put, list)")]
+    #[error(
+        "{target} refuses access while {operation}; check the key and its permissions (get, put, list)"
+    )]
     Denied {
         /// Which target.
         target: String,

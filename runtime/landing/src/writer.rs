@@ -109,15 +109,35 @@ impl StreamWriter {
         let (sealed, to_commit) = mpsc::channel(STAGED_BATCHES);
         let (state_sender, state) = watch::channel(owned.staged.clone());
         let (landed_sender, landed) = watch::channel(Landed::default());
-        let (committed_sender, committed) = watch::channel(owned.kept.first().map_or(owned.next_batch, |kept| kept.batch));
+        let (committed_sender, committed) = watch::channel(
+            owned
+                .kept
+                .first()
+                .map_or(owned.next_batch, |kept| kept.batch),
+        );
         let first_error = Arc::new(Mutex::new(None));
         let mut tasks = JoinSet::new();
-        let shape = Shape { format: settings.format, columns: settings.columns.clone() };
+        let shape = Shape {
+            format: settings.format,
+            columns: settings.columns.clone(),
+        };
         let lane = Lane::start(shape, Arc::clone(&stream.staging), &mut tasks);
-        let committer = Committer::new(stream.clone(), owned.lease.clone(), owned.published, owned.tail);
+        let committer = Committer::new(
+            stream.clone(),
+            owned.lease.clone(),
+            owned.published,
+            owned.tail,
+        );
         let kept = owned.kept;
         let failed = Arc::clone(&first_error);
-        tasks.spawn(run_commits(committer, kept, to_commit, landed_sender, committed_sender, failed));
+        tasks.spawn(run_commits(
+            committer,
+            kept,
+            to_commit,
+            landed_sender,
+            committed_sender,
+            failed,
+        ));
         let actor = Actor {
             stream: stream.clone(),
             lease: owned.lease.clone(),
@@ -137,8 +157,20 @@ impl StreamWriter {
         };
         tasks.spawn(actor.run(inbox));
         let key = stream.key.clone();
-        let handle = WriterHandle { messages, state, landed, first_error, key };
-        StreamWriter { handle, tasks, lease: owned.lease, stream, abandoned: owned.abandoned }
+        let handle = WriterHandle {
+            messages,
+            state,
+            landed,
+            first_error,
+            key,
+        };
+        StreamWriter {
+            handle,
+            tasks,
+            lease: owned.lease,
+            stream,
+            abandoned: owned.abandoned,
+        }
     }
 
     /// How many sealed batches recovery gave up because their bytes were gone; their
@@ -159,7 +191,13 @@ impl StreamWriter {
     /// The first failure of the writer.
     pub async fn close(self) -> Result<Landed, Error> {
         let flushed = self.handle.flush().await;
-        let StreamWriter { handle, mut tasks, lease, stream, .. } = self;
+        let StreamWriter {
+            handle,
+            mut tasks,
+            lease,
+            stream,
+            ..
+        } = self;
         // After a flush nothing is in flight; after a failure the protocol treats
         // what is cut off here as a crash.
         tasks.abort_all();
@@ -217,7 +255,14 @@ impl WriterHandle {
         after: Option<String>,
         end: End,
     ) -> Result<(), Error> {
-        self.ask(|reply| Message::Save { partition, pages, after, end, reply }).await
+        self.ask(|reply| Message::Save {
+            partition,
+            pages,
+            after,
+            end,
+            reply,
+        })
+        .await
     }
 
     async fn ask(
@@ -233,8 +278,13 @@ impl WriterHandle {
 
     /// The first failure goes to the first who asks; the others learn that it was.
     fn failure(&self) -> Error {
-        let mut first = self.first_error.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        first.take().unwrap_or_else(|| Error::Stopped { stream: self.key.clone() })
+        let mut first = self
+            .first_error
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        first.take().unwrap_or_else(|| Error::Stopped {
+            stream: self.key.clone(),
+        })
     }
 }
 
@@ -324,7 +374,10 @@ impl Actor {
 
     async fn on_time(&mut self, heartbeat: Duration) -> Result<(), Error> {
         if self.renewed_at.elapsed() >= heartbeat {
-            self.stream.store.renew(&self.lease, self.stream.lease_ms).await?;
+            self.stream
+                .store
+                .renew(&self.lease, self.stream.lease_ms)
+                .await?;
             self.renewed_at = Instant::now();
         }
         self.seal_if_full().await
@@ -332,9 +385,13 @@ impl Actor {
 
     async fn on_message(&mut self, message: Message) -> Result<(), Error> {
         let (done, reply) = match message {
-            Message::Save { partition, pages, after, end, reply } => {
-                (self.save(partition, pages, after, end).await, reply)
-            }
+            Message::Save {
+                partition,
+                pages,
+                after,
+                end,
+                reply,
+            } => (self.save(partition, pages, after, end).await, reply),
             Message::Change { change, reply } => (self.change(change).await, reply),
             Message::Flush { reply } => (self.flush().await, reply),
         };
@@ -348,7 +405,9 @@ impl Actor {
             Err(error) => {
                 keep_first(&self.first_error, error);
                 drop(reply); // the asker takes the first error
-                Err(Error::Stopped { stream: self.stream.key.clone() })
+                Err(Error::Stopped {
+                    stream: self.stream.key.clone(),
+                })
             }
             Ok(()) => {
                 drop(reply.send(Ok(()))); // an asker that left wants no answer
@@ -366,14 +425,25 @@ impl Actor {
         end: End,
     ) -> Result<(), Error> {
         let is_split = matches!(end, End::Split(_));
-        let before = self.open.partitions.get(&partition).and_then(|found| found.state.clone());
+        let before = self
+            .open
+            .partitions
+            .get(&partition)
+            .and_then(|found| found.state.clone());
         let step = Step { before, after, end };
-        let change = Change::Commit { steps: BTreeMap::from([(partition.clone(), step.clone())]) };
-        self.open = self.open.apply(&change).map_err(|source| self.chain(source))?;
+        let change = Change::Commit {
+            steps: BTreeMap::from([(partition.clone(), step.clone())]),
+        };
+        self.open = self
+            .open
+            .apply(&change)
+            .map_err(|source| self.chain(source))?;
         self.rows += pages.iter().map(|page| page.rows.len() as u64).sum::<u64>();
         crash::point("S1.before");
         if !pages.is_empty() && !self.lane.write(pages).await {
-            return Err(Error::Stopped { stream: self.stream.key.clone() });
+            return Err(Error::Stopped {
+                stream: self.stream.key.clone(),
+            });
         }
         crash::point("S1.after");
         self.opened_at.get_or_insert_with(Instant::now);
@@ -395,7 +465,10 @@ impl Actor {
     }
 
     async fn change(&mut self, change: Change) -> Result<(), Error> {
-        let after = self.open.apply(&change).map_err(|source| self.chain(source))?;
+        let after = self
+            .open
+            .apply(&change)
+            .map_err(|source| self.chain(source))?;
         self.seal_open().await?;
         self.open = after;
         self.seal(change, Vec::new()).await
@@ -404,26 +477,39 @@ impl Actor {
     async fn flush(&mut self) -> Result<(), Error> {
         self.seal_open().await?;
         let wanted = self.next_batch;
-        match self.committed.wait_for(|committed| *committed >= wanted).await {
+        match self
+            .committed
+            .wait_for(|committed| *committed >= wanted)
+            .await
+        {
             Ok(_) => Ok(()),
-            Err(_) => Err(Error::Stopped { stream: self.stream.key.clone() }),
+            Err(_) => Err(Error::Stopped {
+                stream: self.stream.key.clone(),
+            }),
         }
     }
 
     fn chain(&self, source: tidegate_domain::stream::Break) -> Error {
-        Error::Chain { stream: self.stream.key.clone(), source }
+        Error::Chain {
+            stream: self.stream.key.clone(),
+            source,
+        }
     }
 
     fn seal_at(&self) -> Option<Instant> {
         match self.decide() {
             Decision::Idle => None,
-            Decision::Fill { remaining_ms } => Some(Instant::now() + Duration::from_millis(remaining_ms)),
+            Decision::Fill { remaining_ms } => {
+                Some(Instant::now() + Duration::from_millis(remaining_ms))
+            }
             Decision::Seal => Some(Instant::now()),
         }
     }
 
     fn decide(&self) -> Decision {
-        let age = self.opened_at.map(|opened_at| opened_at.elapsed().as_millis());
+        let age = self
+            .opened_at
+            .map(|opened_at| opened_at.elapsed().as_millis());
         self.policy.decide(OpenBatch {
             bytes: self.lane.encoded_bytes(),
             rows: self.rows,
@@ -447,7 +533,9 @@ impl Actor {
             batch: self.next_batch,
             generation: self.open.generation,
         };
-        let stopped = || Error::Stopped { stream: self.stream.key.clone() };
+        let stopped = || Error::Stopped {
+            stream: self.stream.key.clone(),
+        };
         let objects = self.lane.finish(name).await.ok_or_else(stopped)??;
         let steps = std::mem::take(&mut self.steps);
         self.rows = 0;
@@ -461,15 +549,25 @@ impl Actor {
         change: Change,
         objects: Vec<tidegate_store::streams::StagedObject>,
     ) -> Result<(), Error> {
-        let intent = Intent { batch: self.next_batch, change, objects, state: IntentState::Sealed };
+        let intent = Intent {
+            batch: self.next_batch,
+            change,
+            objects,
+            state: IntentState::Sealed,
+        };
         crash::point("S3.before");
-        let sealing = self.stream.store.seal(&self.lease, &self.staged, &self.open, intent.clone());
+        let sealing = self
+            .stream
+            .store
+            .seal(&self.lease, &self.staged, &self.open, intent.clone());
         sealing.await?;
         crash::point("S3.after");
         self.staged = self.open.clone();
         self.next_batch += 1;
         self.state.send_replace(self.open.clone());
         let handed = self.sealed.send(intent).await;
-        handed.map_err(|_| Error::Stopped { stream: self.stream.key.clone() })
+        handed.map_err(|_| Error::Stopped {
+            stream: self.stream.key.clone(),
+        })
     }
 }

@@ -32,7 +32,7 @@ fn cut_text(body: &str, how: &Extraction) -> Result<(Page, Summary), CutError> {
 
 /// Rows as `key|version|operation|record`, then rejected records as `!reason|record`.
 fn lines(page: &Page) -> Vec<String> {
-    let text = |range| std::str::from_utf8(page.record(range)).unwrap();
+    let text = |range: &std::ops::Range<u32>| std::str::from_utf8(page.record(range)).unwrap();
     let row = |row: &crate::page::Row| {
         let version = row
             .version
@@ -186,7 +186,7 @@ fn a_body_that_is_malformed_anywhere_yields_nothing() {
     for (body, offset) in [
         (&b"[{\"id\":1}"[..], 9),
         (b"[{\"id\":1}] x", 11),
-        (b"[{\"id\":1},{\"id\":\"\xff\"}]", 18),
+        (b"[{\"id\":1},{\"id\":\"\xff\"}]", 17),
         (b"[{\"id\":\"\\u\"}}]\"}]", 8),
         (b"", 0),
     ] {
@@ -463,7 +463,8 @@ proptest! {
         struct Data<'a> { #[serde(borrow)] list: Vec<&'a RawValue> }
         let result = cut_text(&text, &extraction("/data/list"));
         if serde_json::from_str::<&RawValue>(&text).is_err() {
-            prop_assert!(matches!(result, Err(CutError::Malformed { .. })));
+            let malformed = matches!(result, Err(CutError::Malformed { .. }));
+            prop_assert!(malformed);
         }
         // A damage can rename members, or make two of one name; what is left compares.
         let Ok(expected) = serde_json::from_str::<Body<'_>>(&text) else { return Ok(()) };

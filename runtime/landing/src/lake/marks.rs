@@ -35,16 +35,26 @@ pub struct Unreadable {
 ///
 /// # Errors
 /// [`Unreadable`] where the bytes are not what the format says.
-pub fn for_each(format: Format, bytes: Bytes, each: impl FnMut(Mark<'_>)) -> Result<(), Unreadable> {
+pub fn for_each(
+    format: Format,
+    bytes: Bytes,
+    each: impl FnMut(Mark<'_>),
+) -> Result<(), Unreadable> {
     let read = match format {
         Format::Parquet => parquet_rows(bytes, each),
         Format::JsonlZstd => zstd::Decoder::new(&bytes[..])
             .map_err(Into::into)
             .and_then(|text| json_lines(std::io::BufReader::new(text), each)),
-        Format::JsonlGzip => json_lines(std::io::BufReader::new(flate2::read::MultiGzDecoder::new(&bytes[..])), each),
+        Format::JsonlGzip => json_lines(
+            std::io::BufReader::new(flate2::read::MultiGzDecoder::new(&bytes[..])),
+            each,
+        ),
         Format::CsvGzip => csv_rows(flate2::read::MultiGzDecoder::new(&bytes[..]), each),
     };
-    read.map_err(|source| Unreadable { format: format.extension(), source })
+    read.map_err(|source| Unreadable {
+        format: format.extension(),
+        source,
+    })
 }
 
 type Read = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -72,7 +82,9 @@ fn csv_rows(text: impl std::io::Read, mut each: impl FnMut(Mark<'_>)) -> Read {
         each(Mark {
             key: cell(key).into(),
             operation: cell(operation).into(),
-            version: Some(cell(version)).filter(|text| !text.is_empty()).map(Into::into),
+            version: Some(cell(version))
+                .filter(|text| !text.is_empty())
+                .map(Into::into),
         });
     }
     Ok(())
