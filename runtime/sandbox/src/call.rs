@@ -9,6 +9,7 @@ use crate::usage::{Meter, Metered};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use tidegate_domain::Fault;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::{Instance, InstancePre};
@@ -36,10 +37,16 @@ pub(crate) type Body<T> = Box<
     dyn for<'s> FnOnce(&'s mut Store<State>, Instance) -> BoxFuture<'s, wasmtime::Result<T>> + Send,
 >;
 
-/// Runs a call in a fresh instance on the guests' runtime. When this returns, or
-/// is dropped, the instance is gone.
+/// Where instances run, and how many at once: each has its place in the pool.
+pub(crate) struct Floor<'a> {
+    pub(crate) guests: &'a tokio::runtime::Handle,
+    pub(crate) places: Arc<Semaphore>,
+}
+
+/// Runs a call in a fresh instance on the guests' runtime, once there is a place
+/// for it. When this returns, the instance is gone.
 pub(crate) async fn run<T: Send + 'static>(
-    guests: &tokio::runtime::Handle,
+    floor: Floor<'_>,
     instance_pre: InstancePre<State>,
     state: State,
     frame: Frame,
@@ -47,8 +54,13 @@ pub(crate) async fn run<T: Send + 'static>(
 ) -> Result<T, Error> {
     let connector = frame.connector.clone();
     let call = frame.call;
-    let task =
-        AbortOnDropHandle::new(guests.spawn(within_limits(instance_pre, state, frame, body)));
+    let place = floor.places.acquire_owned().await;
+    let place = place.map_err(|_| Error::Closed)?;
+    let task = AbortOnDropHandle::new(floor.guests.spawn(async move {
+        let outcome = within_limits(instance_pre, state, frame, body).await;
+        drop(place);
+        outcome
+    }));
     task.await.unwrap_or_else(|error| {
         if error.is_cancelled() {
             return Err(Error::Closed);

@@ -165,6 +165,8 @@ pub struct Caps {
     pub log_line_bytes_max: usize,
     /// Bytes of all records emitted.
     pub emitted_bytes_max: u64,
+    /// Bytes of the bodies that a guest holds at once; large ones are on disk.
+    pub held_bytes_max: u64,
     /// Bytes of one state.
     pub state_bytes_max: usize,
     /// Bytes of one hint.
@@ -194,6 +196,7 @@ impl Default for Caps {
             log_bytes_max: 1 << 20,
             log_line_bytes_max: 8 << 10,
             emitted_bytes_max: 1 << 40,
+            held_bytes_max: 1 << 30,
             state_bytes_max: 64 << 10,
             kv_value_bytes_max: 64 << 10,
             kv_scope_bytes_max: 1 << 20,

@@ -286,7 +286,7 @@ impl Connector {
         };
         let state = self.state(context, budget, in_call, &meter, reading);
         let outcome = call::run(
-            self.shared.guests(),
+            self.shared.floor(),
             self.instance_pre.clone(),
             state,
             frame,

@@ -1,5 +1,6 @@
 //! The state of one instance, and what its imports share.
 
+mod body;
 mod checkpoint;
 mod emit;
 mod http;
@@ -10,9 +11,9 @@ mod report;
 mod vault;
 mod wasi;
 
-pub(crate) use self::checkpoint::check_state;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub use self::http::Body;
+pub use self::body::Body;
+pub(crate) use self::checkpoint::check_state;
 pub(crate) use self::limiter::Limiter;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use self::pipeline::Pipeline;
@@ -59,6 +60,8 @@ pub(crate) struct Live {
     /// Whether bodies of data endpoints are closed to the guest.
     pub(crate) blind: bool,
     pub(crate) reading: Option<Reading>,
+    /// Bytes of the bodies whose handles are open.
+    pub(crate) held_bytes: u64,
     pub(crate) kv_bytes: u64,
     pub(crate) blind_answers: u64,
 }

@@ -2,7 +2,7 @@
 
 use crate::bindings;
 use crate::cache::Cache;
-use crate::call::{self, Frame};
+use crate::call::{self, Floor, Frame};
 use crate::compile;
 use crate::config::{Budget, Config};
 use crate::connector::{Connector, Exports};
@@ -42,16 +42,19 @@ pub(crate) struct Shared {
     pub(crate) linker: Linker<State>,
     /// Where the host's side of requests runs.
     pub(crate) io: tokio::runtime::Handle,
+    /// One for each instance that the pool has room for.
+    places: Arc<Semaphore>,
     /// Runs guests and nothing else; taken on drop.
     guests: Option<tokio::runtime::Runtime>,
 }
 
 impl Shared {
-    pub(crate) fn guests(&self) -> &tokio::runtime::Handle {
-        self.guests
-            .as_ref()
-            .expect("the runtime leaves only on drop")
-            .handle()
+    pub(crate) fn floor(&self) -> Floor<'_> {
+        let guests = self.guests.as_ref();
+        Floor {
+            guests: guests.expect("the runtime leaves only on drop").handle(),
+            places: Arc::clone(&self.places),
+        }
     }
 }
 
@@ -91,6 +94,7 @@ impl Sandbox {
             engine,
             linker,
             io: tokio::runtime::Handle::current(),
+            places: Arc::new(Semaphore::new(config.instances_max as usize)),
             guests: Some(guests),
         });
         Ok(Sandbox {
@@ -202,7 +206,7 @@ impl Sandbox {
             meter,
         };
         let spec = call::run(
-            self.shared.guests(),
+            self.shared.floor(),
             instance_pre,
             state,
             frame,

@@ -1,7 +1,7 @@
 //! The import `emit`: records go from a body to the batch without passing the guest.
 
 use super::State;
-use super::http::Body;
+use super::body::{Body, brief};
 use crate::bindings::emit::{self, Change, Extraction, Fault, Summary};
 use crate::error::{Stop, stop};
 use crate::sink::SinkError;
@@ -57,7 +57,7 @@ impl emit::Host for State {
         let (reading, _) = self.reading()?;
         match tombstone::page(&reading.stream, &keys, at, sent_at_ms) {
             Ok((page, summary)) => self.push(page, summary).await,
-            Err(reason) => Ok(Err(Fault::Malformed(reason))),
+            Err(reason) => Ok(Err(Fault::Malformed(brief(&reason)))),
         }
     }
 }
@@ -95,7 +95,7 @@ impl State {
         match cut::cut(body, how, sent_at_ms, &CutLimits::default(), lower_bound) {
             Ok((page, summary)) => self.push(page, summary).await,
             Err(CutError::TooLarge { bytes, .. }) => Ok(Err(Fault::TooLarge(bytes))),
-            Err(error) => Ok(Err(Fault::Malformed(error.to_string()))),
+            Err(error) => Ok(Err(Fault::Malformed(brief(&error.to_string())))),
         }
     }
 

@@ -1,24 +1,14 @@
-//! The import `http`: requests go to the broker, bodies stay here.
+//! The import `http`: requests go to the broker.
 
+use super::body::Body;
 use super::{Live, State, WayOut};
 use crate::bindings::http::{self, Fault, Header};
 use crate::error::{Stop, stop};
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tidegate_broker::{FetchFault, Method, Payload, Request, Response, Target};
 use tidegate_domain::manifest::EndpointRole;
-use tidegate_landing::cut::{self, CutError};
 use tokio_util::task::AbortOnDropHandle;
-use wasmtime::component::{Resource, ResourceTable};
-
-/// A response body: a guest holds a number, the bytes stay here.
-#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
-pub struct Body {
-    pub(crate) bytes: Bytes,
-    pub(crate) sent_at_ms: u64,
-    /// It holds records and the connector runs blind.
-    is_closed: bool,
-}
+use wasmtime::component::ResourceTable;
 
 type Fetched = Result<Response, FetchFault>;
 
@@ -71,130 +61,18 @@ impl http::Host for State {
     }
 }
 
-impl http::HostBody for State {
-    fn size(&mut self, body: Resource<Body>) -> wasmtime::Result<u64> {
-        self.enter()?;
-        Ok(self.table.get(&body)?.bytes.len() as u64)
-    }
-
-    fn bytes(&mut self, body: Resource<Body>) -> wasmtime::Result<Result<Vec<u8>, Fault>> {
-        self.enter()?;
-        Ok(self
-            .table
-            .get(&body)?
-            .readable()
-            .map(|bytes| bytes.to_vec()))
-    }
-
-    fn slice(
-        &mut self,
-        body: Resource<Body>,
-        offset: u64,
-        len: u32,
-    ) -> wasmtime::Result<Result<Vec<u8>, Fault>> {
-        self.enter()?;
-        Ok(self.table.get(&body)?.readable().map(|bytes| {
-            let start = usize::try_from(offset).map_or(bytes.len(), |at| at.min(bytes.len()));
-            let end = start.saturating_add(len as usize).min(bytes.len());
-            bytes[start..end].to_vec()
-        }))
-    }
-
-    fn text(&mut self, body: Resource<Body>) -> wasmtime::Result<Result<String, Fault>> {
-        self.enter()?;
-        Ok(self.table.get(&body)?.readable().and_then(|bytes| {
-            std::str::from_utf8(bytes)
-                .map(str::to_owned)
-                .map_err(|_| Fault::Protocol("the body is not UTF-8 text".to_owned()))
-        }))
-    }
-
-    fn get(
-        &mut self,
-        body: Resource<Body>,
-        pointer: String,
-    ) -> wasmtime::Result<Result<Option<String>, Fault>> {
-        let found = self.look_up(&body, std::slice::from_ref(&pointer))?;
-        Ok(found.map(|mut values| values.pop().flatten()))
-    }
-
-    fn get_many(
-        &mut self,
-        body: Resource<Body>,
-        pointers: Vec<String>,
-    ) -> wasmtime::Result<Result<Vec<Option<String>>, Fault>> {
-        self.look_up(&body, &pointers)
-    }
-
-    fn count(
-        &mut self,
-        body: Resource<Body>,
-        pointer: String,
-    ) -> wasmtime::Result<Result<Option<u32>, Fault>> {
-        self.enter()?;
-        let State { table, live, .. } = self;
-        let body = table.get(&body)?;
-        let open = live
-            .as_deref_mut()
-            .map_or(Ok(()), |live| body.allow(&pointer, live));
-        Ok(open.and_then(|()| cut::count(&body.bytes, &pointer).map_err(fault_of_cut)))
-    }
-
-    async fn drop(&mut self, body: Resource<Body>) -> wasmtime::Result<()> {
-        self.table.delete(body)?;
-        Ok(())
-    }
-}
-
 impl State {
     /// Puts an answer's body into the table and tells the guest the rest.
     pub(super) fn hand_over(
         &mut self,
         fetched: Fetched,
     ) -> wasmtime::Result<Result<http::Response, Fault>> {
-        let blind = self.live.as_ref().is_some_and(|live| live.blind);
-        match fetched {
-            Ok(response) => respond(&mut self.table, response, blind).map(Ok),
-            Err(fault) => to_guest(fault).map(Err),
-        }
-    }
-
-    fn look_up(
-        &mut self,
-        body: &Resource<Body>,
-        pointers: &[String],
-    ) -> wasmtime::Result<Result<Vec<Option<String>>, Fault>> {
-        self.enter()?;
         let State { table, live, .. } = self;
-        let body = table.get(body)?;
-        if let Some(live) = live.as_deref_mut() {
-            for pointer in pointers {
-                if let Err(fault) = body.allow(pointer, live) {
-                    return Ok(Err(fault));
-                }
-            }
+        match (fetched, live.as_deref_mut()) {
+            (Ok(response), Some(live)) => respond(table, live, response),
+            (Ok(_), None) => stop(Stop::Closed),
+            (Err(fault), _) => to_guest(fault).map(Err),
         }
-        let answer_bytes_max = match live.as_deref() {
-            Some(live) if body.is_closed => live.context.caps.blind_answer_bytes_max,
-            _ => usize::MAX,
-        };
-        let found = match cut::get_many(&body.bytes, pointers) {
-            Ok(found) => found,
-            Err(error) => return Ok(Err(fault_of_cut(error))),
-        };
-        if found
-            .iter()
-            .flatten()
-            .any(|value| value.len() > answer_bytes_max)
-        {
-            return Ok(Err(Fault::Denied(format!(
-                "blind: a paging value is larger than {answer_bytes_max} bytes"
-            ))));
-        }
-        Ok(Ok(found
-            .into_iter()
-            .map(|value| value.map(str::to_owned))
-            .collect()))
     }
 }
 
@@ -214,41 +92,6 @@ impl Live {
         if let Some(reading) = &mut self.reading {
             reading.progress.fetched = true;
         }
-    }
-}
-
-impl Body {
-    fn readable(&self) -> Result<&Bytes, Fault> {
-        if self.is_closed {
-            return Err(Fault::Denied(
-                "blind: this connector may not read bodies of data endpoints; emit them with from-body"
-                    .to_owned(),
-            ));
-        }
-        Ok(&self.bytes)
-    }
-
-    /// A blind connector gets answers only where its manifest says that paging is.
-    fn allow(&self, pointer: &str, live: &mut Live) -> Result<(), Fault> {
-        if !self.is_closed {
-            return Ok(());
-        }
-        let patterns = &live.manifest.paging_pointers;
-        let Some(pattern) = patterns.iter().find(|pattern| matches(pattern, pointer)) else {
-            return Err(Fault::Denied(format!(
-                "blind: {pointer:?} matches no entry of the manifest's paging-pointers"
-            )));
-        };
-        if pattern.split('/').any(|part| part == "*") {
-            live.blind_answers += 1;
-            if live.blind_answers > live.context.caps.blind_answers_max {
-                return Err(Fault::Denied(format!(
-                    "blind: more than {} answers from inside records",
-                    live.context.caps.blind_answers_max
-                )));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -307,18 +150,24 @@ pub(super) fn to_broker(request: http::Request) -> Result<Request, Fault> {
 
 fn respond(
     table: &mut ResourceTable,
+    live: &mut Live,
     response: Response,
-    blind: bool,
-) -> wasmtime::Result<http::Response> {
+) -> wasmtime::Result<Result<http::Response, Fault>> {
+    let held_bytes = live.held_bytes + response.body.len() as u64;
+    let held_bytes_max = live.context.caps.held_bytes_max;
+    if held_bytes > held_bytes_max {
+        return Ok(Err(Fault::TooLarge(held_bytes_max)));
+    }
     let body = table.push(Body {
         bytes: response.body,
         sent_at_ms: response.sent_at_ms,
-        is_closed: blind && response.role == EndpointRole::Data,
+        is_closed: live.blind && response.role == EndpointRole::Data,
     });
     let Ok(body) = body else {
         return stop(Stop::Limit(format!("{} open handles", super::HANDLES_MAX)));
     };
-    Ok(http::Response {
+    live.held_bytes = held_bytes;
+    Ok(Ok(http::Response {
         status: response.status,
         headers: response
             .headers
@@ -326,7 +175,7 @@ fn respond(
             .map(|(name, value)| Header { name, value })
             .collect(),
         body,
-    })
+    }))
 }
 
 fn to_guest(fault: FetchFault) -> wasmtime::Result<Fault> {
@@ -351,45 +200,4 @@ fn to_guest(fault: FetchFault) -> wasmtime::Result<Fault> {
             });
         }
     })
-}
-
-fn fault_of_cut(error: CutError) -> Fault {
-    match error {
-        CutError::Extraction { reason } => Fault::Invalid(reason),
-        other => Fault::Protocol(other.to_string()),
-    }
-}
-
-/// Whether a pointer is one of a pattern's; `*` stands for one name or index.
-fn matches(pattern: &str, pointer: &str) -> bool {
-    let (mut pattern, mut pointer) = (pattern.split('/'), pointer.split('/'));
-    loop {
-        match (pattern.next(), pointer.next()) {
-            (None, None) => return true,
-            (Some(expected), Some(found)) if expected == found || expected == "*" => {}
-            _ => return false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_pattern_matches_whole_pointers_of_its_own_depth_only() {
-        assert!(matches("/paging/next/after", "/paging/next/after"));
-        assert!(matches("/items/*/id", "/items/17/id"));
-        for (pattern, pointer) in [
-            ("/paging/next/after", "/paging/next"),
-            ("/paging/next/after", "/paging/next/after/x"),
-            ("/paging", ""),
-            ("/items/*/id", "/items/17/name"),
-            ("/items/*/id", "/items/id"),
-            ("/items/*/id", "/items/1/2/id"),
-            ("/items/*/id", "items/1/id"),
-        ] {
-            assert!(!matches(pattern, pointer), "{pattern} took {pointer}");
-        }
-    }
 }
