@@ -78,7 +78,7 @@ fn records_stay_where_they_are_in_the_body() {
     );
     let expected = Summary {
         records: 3,
-        bytes: 16 + 16 + 28,
+        bytes: 16 + 16 + 31,
         min_cursor: Some("8.50".to_owned()),
         max_cursor: Some("10".to_owned()),
         first_key: Some("a".to_owned()),

@@ -152,8 +152,8 @@ impl Encoder for Rows {
 
     fn finish(mut self: Box<Self>) -> Result<Finished, EncodeError> {
         self.flush()?;
-        let file = self.writer.into_inner().map_err(failed)?;
-        Ok(file.finish(self.rows, self.drifted))
+        self.writer.finish().map_err(failed)?;
+        Ok(self.writer.inner().finished(self.rows, self.drifted)?)
     }
 }
 

@@ -33,14 +33,15 @@ impl HashedFile {
         self.bytes
     }
 
-    pub(super) fn finish(self, rows: u64, drifted: u64) -> Finished {
-        Finished {
-            file: self.file,
+    /// What was written; nothing more may be.
+    pub(super) fn finished(&self, rows: u64, drifted: u64) -> io::Result<Finished> {
+        Ok(Finished {
+            file: self.file.try_clone()?,
             rows,
             drifted,
-            sha256: Sha256::from_bytes(self.hash.finalize().into()),
+            sha256: Sha256::from_bytes(self.hash.clone().finalize().into()),
             bytes: self.bytes,
-        }
+        })
     }
 }
 
@@ -150,6 +151,6 @@ impl<C: Compressor> Blocks<C> {
 
     pub(super) fn finish(mut self, rows: u64, drifted: u64) -> io::Result<Finished> {
         self.pass_on()?;
-        Ok(self.compressor.end()?.finish(rows, drifted))
+        self.compressor.end()?.finished(rows, drifted)
     }
 }

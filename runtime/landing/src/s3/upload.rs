@@ -65,7 +65,20 @@ async fn try_create(
             return upload(target, object, path, *bytes, stamp).await;
         }
     };
+    if sha256_of(&body) != stamp.sha256 {
+        return Err(Refusal::Unknown(target.unreachable(READING, altered())));
+    }
     put(target, object, body, stamp).await
+}
+
+/// The disk or the memory lost bits since they were hashed. Not every server looks.
+fn altered() -> io::Error {
+    let text = "the bytes to be landed are not those that were hashed";
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+fn sha256_of(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
 async fn put(target: &S3Target, object: &str, body: Bytes, stamp: &Stamp) -> Result<(), Refusal> {
@@ -160,8 +173,7 @@ impl Upload<'_> {
             parts.push(sent?);
         }
         if Sha256::from_bytes(hash.finalize().into()) != stamp.sha256 {
-            let text = "the staged file is not what was hashed";
-            return Err(unread(io::Error::new(io::ErrorKind::InvalidData, text)));
+            return Err(unread(altered()));
         }
         parts.sort_unstable_by_key(CompletedPart::part_number);
         Ok(parts)

@@ -301,7 +301,7 @@ fn parquet_holds_typed_columns_and_loses_nothing() {
 fn parquet_holds_no_more_than_a_row_group_in_memory() {
     let long = "x".repeat(200_000);
     let records: Vec<Value> = (0..50)
-        .map(|at| json!({"id": format!("{at}{long}{at}"), "at": at}))
+        .map(|at| json!({"id": at, "text": format!("{at}{long}{at}")}))
         .collect();
     let page = page(&Value::from(records).to_string());
     let columns = columns();

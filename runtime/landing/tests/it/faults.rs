@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 /// A rule of the protocol that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
+pub(crate) enum Mutation {
     /// The protocol as it is.
     None,
     /// Recovery gives up an intent but leaves the cursor behind it.
@@ -39,7 +39,7 @@ pub enum Mutation {
 
 /// What happens at the chosen operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blow {
+pub(crate) enum Blow {
     /// The process is gone before it.
     CrashBefore,
     /// The process is gone behind it, before its answer is seen.
@@ -51,7 +51,7 @@ pub enum Blow {
 }
 
 /// Counts operations and blows at one of them.
-pub struct Fuse {
+pub(crate) struct Fuse {
     at: u64,
     blow: Blow,
     passed: AtomicU64,
@@ -60,7 +60,7 @@ pub struct Fuse {
 }
 
 impl Fuse {
-    pub fn at(at: u64, blow: Blow) -> Arc<Fuse> {
+    pub(crate) fn at(at: u64, blow: Blow) -> Arc<Fuse> {
         Arc::new(Fuse {
             at,
             blow,
@@ -70,33 +70,36 @@ impl Fuse {
         })
     }
 
-    pub fn never() -> Arc<Fuse> {
+    pub(crate) fn never() -> Arc<Fuse> {
         Fuse::at(u64::MAX, Blow::CrashBefore)
     }
 
-    pub fn passed(&self) -> u64 {
+    pub(crate) fn passed(&self) -> u64 {
         self.passed.load(Ordering::SeqCst)
     }
 
-    pub fn has_blown(&self) -> bool {
+    pub(crate) fn has_blown(&self) -> bool {
         *self.blown.borrow()
     }
 
-    pub async fn blown(&self) {
+    pub(crate) async fn blown(&self) {
         let mut blown = self.blown.subscribe();
-        blown.wait_for(|blown| *blown).await.expect("the fuse outlives its watchers");
+        blown
+            .wait_for(|blown| *blown)
+            .await
+            .expect("the fuse outlives its watchers");
     }
 
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.resumed.send_replace(true);
     }
 
     fn hit(&self) -> bool {
-        let hit = self.passed.fetch_add(1, Ordering::SeqCst) == self.at;
-        if hit {
-            self.blown.send_replace(true);
-        }
-        hit
+        self.passed.fetch_add(1, Ordering::SeqCst) == self.at
+    }
+
+    fn blow_now(&self) {
+        self.blown.send_replace(true);
     }
 
     async fn gone(&self) {
@@ -116,14 +119,21 @@ impl Fuse {
             return work.await;
         }
         match self.blow {
-            Blow::CrashBefore => self.gone().await,
+            Blow::CrashBefore => {
+                self.blow_now();
+                self.gone().await;
+            }
             Blow::Hang => {
+                self.blow_now();
                 let mut resumed = self.resumed.subscribe();
-                resumed.wait_for(|resumed| *resumed).await.expect("the fuse outlives its watchers");
+                let waited = resumed.wait_for(|resumed| *resumed).await;
+                waited.expect("the fuse outlives its watchers");
             }
             Blow::CrashAfter | Blow::LoseAnswer => {}
         }
         let done = work.await;
+        // Only now, so that whoever waits for the blow finds its effect.
+        self.blow_now();
         if self.blow == Blow::CrashAfter {
             self.gone().await;
         }
@@ -131,7 +141,7 @@ impl Fuse {
     }
 }
 
-pub struct FaultyStore {
+pub(crate) struct FaultyStore {
     inner: Arc<dyn Store>,
     fuse: Arc<Fuse>,
     mutation: Mutation,
@@ -141,25 +151,36 @@ pub struct FaultyStore {
 /// What the test knows of owners: the lease that was taken last, and how many
 /// writes the store accepted from any other.
 #[derive(Default)]
-pub struct Owners {
-    pub newest: Mutex<Option<Lease>>,
-    pub late_writes: AtomicU64,
+pub(crate) struct Owners {
+    pub(crate) newest: Mutex<Option<Lease>>,
+    pub(crate) late_writes: AtomicU64,
 }
 
 impl FaultyStore {
-    pub fn new(
+    pub(crate) fn new(
         inner: Arc<dyn Store>,
         fuse: Arc<Fuse>,
         mutation: Mutation,
         owners: Arc<Owners>,
     ) -> FaultyStore {
-        FaultyStore { inner, fuse, mutation, owners }
+        FaultyStore {
+            inner,
+            fuse,
+            mutation,
+            owners,
+        }
     }
 
     /// The lease that the store gets to see.
     fn shown(&self, lease: &Lease) -> Lease {
         match self.mutation {
-            Mutation::DropEpochGuard => self.owners.newest.lock().unwrap().clone().unwrap_or_else(|| lease.clone()),
+            Mutation::DropEpochGuard => self
+                .owners
+                .newest
+                .lock()
+                .unwrap()
+                .clone()
+                .unwrap_or_else(|| lease.clone()),
             _ => lease.clone(),
         }
     }
@@ -192,7 +213,10 @@ impl StreamStore for FaultyStore {
         lifetime_ms: u64,
     ) -> Result<Lease, Error> {
         let taking = async {
-            let lease = self.inner.acquire(key, owner, epoch_floor, lifetime_ms).await?;
+            let lease = self
+                .inner
+                .acquire(key, owner, epoch_floor, lifetime_ms)
+                .await?;
             *self.owners.newest.lock().unwrap() = Some(lease.clone());
             Ok(lease)
         };
@@ -200,7 +224,8 @@ impl StreamStore for FaultyStore {
     }
 
     async fn renew(&self, lease: &Lease, lifetime_ms: u64) -> Result<(), Error> {
-        self.guarded(lease, self.inner.renew(&self.shown(lease), lifetime_ms)).await
+        self.guarded(lease, self.inner.renew(&self.shown(lease), lifetime_ms))
+            .await
     }
 
     async fn expire(&self, lease: &Lease) -> Result<(), Error> {
@@ -208,14 +233,16 @@ impl StreamStore for FaultyStore {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.guarded(lease, self.inner.release(&self.shown(lease))).await
+        self.guarded(lease, self.inner.release(&self.shown(lease)))
+            .await
     }
 
     async fn reconcile(&self, lease: &Lease, mut found: Reconciliation) -> Result<(), Error> {
         if self.mutation == Mutation::SkipRewind && !found.abandoned.is_empty() {
             found.staged = self.inner.load(&lease.key).await?.staged;
         }
-        self.guarded(lease, self.inner.reconcile(&self.shown(lease), found)).await
+        self.guarded(lease, self.inner.reconcile(&self.shown(lease), found))
+            .await
     }
 
     async fn seal(
@@ -225,11 +252,16 @@ impl StreamStore for FaultyStore {
         after: &StreamState,
         intent: Intent,
     ) -> Result<(), Error> {
-        self.guarded(lease, self.inner.seal(&self.shown(lease), before, after, intent)).await
+        self.guarded(
+            lease,
+            self.inner.seal(&self.shown(lease), before, after, intent),
+        )
+        .await
     }
 
     async fn mark_uploaded(&self, lease: &Lease, batch: u64) -> Result<(), Error> {
-        self.guarded(lease, self.inner.mark_uploaded(&self.shown(lease), batch)).await
+        self.guarded(lease, self.inner.mark_uploaded(&self.shown(lease), batch))
+            .await
     }
 
     async fn mark_committed(
@@ -241,7 +273,9 @@ impl StreamStore for FaultyStore {
         published: &StreamState,
     ) -> Result<(), Error> {
         let shown = self.shown(lease);
-        let marking = self.inner.mark_committed(&shown, batch, slot, slot_sha256, published);
+        let marking = self
+            .inner
+            .mark_committed(&shown, batch, slot, slot_sha256, published);
         self.guarded(lease, marking).await
     }
 
@@ -265,7 +299,9 @@ impl GrantStore for FaultyStore {
         owner: OwnerToken,
         lifetime_ms: u64,
     ) -> Result<bool, Error> {
-        self.inner.begin_refresh(key, version, owner, lifetime_ms).await
+        self.inner
+            .begin_refresh(key, version, owner, lifetime_ms)
+            .await
     }
     async fn finish_refresh(
         &self,
@@ -304,7 +340,12 @@ impl KvStore for FaultyStore {
     async fn kv_remove(&self, scope: &KvScope, key: &str) -> Result<(), Error> {
         self.inner.kv_remove(scope, key).await
     }
-    async fn kv_keys(&self, scope: &KvScope, prefix: &str, limit: u32) -> Result<Vec<String>, Error> {
+    async fn kv_keys(
+        &self,
+        scope: &KvScope,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, Error> {
         self.inner.kv_keys(scope, prefix, limit).await
     }
     async fn kv_bytes(&self, scope: &KvScope) -> Result<u64, Error> {
@@ -320,35 +361,59 @@ impl JobStore for FaultyStore {
     async fn job(&self, id: &JobId) -> Result<Option<JobRow>, Error> {
         self.inner.job(id).await
     }
-    async fn jobs_of(&self, tenant: &TenantId, sync: &SyncId, limit: u32) -> Result<Vec<JobRow>, Error> {
+    async fn jobs_of(
+        &self,
+        tenant: &TenantId,
+        sync: &SyncId,
+        limit: u32,
+    ) -> Result<Vec<JobRow>, Error> {
         self.inner.jobs_of(tenant, sync, limit).await
     }
 }
 
 #[async_trait]
 impl LimitStore for FaultyStore {
-    async fn reserve_units(&self, limit: &str, block: Reserved, forget_before_ms: u64) -> Result<(), Error> {
-        self.inner.reserve_units(limit, block, forget_before_ms).await
+    async fn reserve_units(
+        &self,
+        limit: &str,
+        block: Reserved,
+        forget_before_ms: u64,
+    ) -> Result<(), Error> {
+        self.inner
+            .reserve_units(limit, block, forget_before_ms)
+            .await
     }
     async fn reserved_units(&self, limit: &str) -> Result<Vec<Reserved>, Error> {
         self.inner.reserved_units(limit).await
     }
 }
 
-pub struct FaultyTarget {
+pub(crate) struct FaultyTarget {
     inner: Arc<dyn Target>,
     fuse: Arc<Fuse>,
     mutation: Mutation,
 }
 
 impl FaultyTarget {
-    pub fn new(inner: Arc<dyn Target>, fuse: Arc<Fuse>, mutation: Mutation) -> FaultyTarget {
-        FaultyTarget { inner, fuse, mutation }
+    pub(crate) fn new(inner: Arc<dyn Target>, fuse: Arc<Fuse>, mutation: Mutation) -> FaultyTarget {
+        FaultyTarget {
+            inner,
+            fuse,
+            mutation,
+        }
     }
 
-    async fn create_once(&self, key: &str, payload: Payload, stamp: &Stamp) -> Result<Created, TargetError> {
+    async fn create_once(
+        &self,
+        key: &str,
+        payload: Payload,
+        stamp: &Stamp,
+    ) -> Result<Created, TargetError> {
         let was_blown = self.fuse.has_blown();
-        let created = self.fuse.around(self.inner.create(key, payload, stamp)).await?;
+        let created = self
+            .fuse
+            .around(self.inner.create(key, payload, stamp))
+            .await?;
         let lost = !was_blown && self.fuse.has_blown() && self.fuse.blow == Blow::LoseAnswer;
         if lost {
             return Ok(Created::Unknown(TargetError::Unreachable {
@@ -361,10 +426,18 @@ impl FaultyTarget {
     }
 
     /// What a client does that retries a conditional put and believes the answer.
-    async fn create_naively(&self, key: &str, payload: Payload, stamp: &Stamp) -> Result<Created, TargetError> {
+    async fn create_naively(
+        &self,
+        key: &str,
+        payload: Payload,
+        stamp: &Stamp,
+    ) -> Result<Created, TargetError> {
         let Payload::Bytes(bytes) = &payload else {
             return self.create_once(key, payload, stamp).await;
         };
+        if !key.contains("/_log/") {
+            return self.create_once(key, payload, stamp).await;
+        }
         let mut slot: Slot = serde_json::from_slice(bytes).unwrap();
         let mut key = key.to_owned();
         loop {
@@ -386,7 +459,12 @@ impl FaultyTarget {
 
 #[async_trait]
 impl Target for FaultyTarget {
-    async fn create(&self, key: &str, payload: Payload, stamp: &Stamp) -> Result<Created, TargetError> {
+    async fn create(
+        &self,
+        key: &str,
+        payload: Payload,
+        stamp: &Stamp,
+    ) -> Result<Created, TargetError> {
         if self.mutation == Mutation::TrustForeign {
             return self.create_naively(key, payload, stamp).await;
         }
@@ -398,15 +476,22 @@ impl Target for FaultyTarget {
     async fn head(&self, key: &str) -> Result<Option<Head>, TargetError> {
         self.fuse.around(self.inner.head(key)).await
     }
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, TargetError> {
-        self.fuse.around(self.inner.list(prefix, after, limit)).await
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, TargetError> {
+        self.fuse
+            .around(self.inner.list(prefix, after, limit))
+            .await
     }
     fn locate(&self, key: &str) -> String {
         self.inner.locate(key)
     }
 }
 
-pub struct FaultyStaging {
+pub(crate) struct FaultyStaging {
     inner: StageDirectory,
     fuse: Arc<Fuse>,
     mutation: Mutation,
@@ -414,12 +499,17 @@ pub struct FaultyStaging {
 }
 
 impl FaultyStaging {
-    pub fn new(inner: StageDirectory, fuse: Arc<Fuse>, mutation: Mutation) -> FaultyStaging {
-        FaultyStaging { inner, fuse, mutation, full: AtomicBool::new(false) }
+    pub(crate) fn new(inner: StageDirectory, fuse: Arc<Fuse>, mutation: Mutation) -> FaultyStaging {
+        FaultyStaging {
+            inner,
+            fuse,
+            mutation,
+            full: AtomicBool::new(false),
+        }
     }
 
     /// From now on the disk has no space.
-    pub fn fill(&self) {
+    pub(crate) fn fill(&self) {
         self.full.store(true, Ordering::SeqCst);
     }
 }

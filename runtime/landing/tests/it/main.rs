@@ -3,4 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a suite says on which targets it ran")]
 
 mod encode;
+mod faults;
+mod protocol;
 mod target;
+mod world;

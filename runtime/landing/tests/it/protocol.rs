@@ -7,7 +7,12 @@ use tidegate_landing::Error;
 
 /// Runs owners one after the other until one finishes; each but the last may be
 /// cut short by its fuse. Returns how often recovery had to rewind.
-async fn survive(world: &World, mutation: Mutation, fuses: Vec<Arc<Fuse>>, lose_disk: bool) -> usize {
+async fn survive(
+    world: &World,
+    mutation: Mutation,
+    fuses: Vec<Arc<Fuse>>,
+    lose_disk: bool,
+) -> usize {
     let mut rewinds = 0;
     for fuse in fuses {
         let stream = world.stream(&fuse, mutation);
@@ -35,7 +40,11 @@ async fn operations() -> u64 {
 
 /// Every n-th operation; all of them under `cargo proof`.
 fn sample(operations: u64) -> impl Iterator<Item = u64> {
-    let step = if std::env::var_os("TIDEGATE_PROOF").is_some() { 1 } else { 3 };
+    let step = if std::env::var_os("TIDEGATE_PROOF").is_some() {
+        1
+    } else {
+        3
+    };
     (0..operations).step_by(step)
 }
 
@@ -45,8 +54,15 @@ async fn a_crash_at_any_operation_loses_and_doubles_nothing() {
         for blow in [Blow::CrashBefore, Blow::CrashAfter] {
             let world = World::new();
             let rewinds = survive(&world, Mutation::None, vec![Fuse::at(at, blow)], false).await;
-            assert_eq!(world.landed().await, World::truth(), "{blow:?} at operation {at}");
-            assert_eq!(rewinds, 0, "{blow:?} at operation {at}: the disk was whole, nothing had to be read again");
+            assert_eq!(
+                world.landed().await,
+                World::truth(),
+                "{blow:?} at operation {at}"
+            );
+            assert_eq!(
+                rewinds, 0,
+                "{blow:?} at operation {at}: the disk was whole, nothing had to be read again"
+            );
         }
     }
 }
@@ -56,10 +72,23 @@ async fn a_lost_staging_disk_costs_reads_and_no_rows() {
     let mut rewinds = 0;
     for at in sample(operations().await) {
         let world = World::new();
-        rewinds += survive(&world, Mutation::None, vec![Fuse::at(at, Blow::CrashAfter)], true).await;
-        assert_eq!(world.landed().await, World::truth(), "crash at operation {at}");
+        rewinds += survive(
+            &world,
+            Mutation::None,
+            vec![Fuse::at(at, Blow::CrashAfter)],
+            true,
+        )
+        .await;
+        assert_eq!(
+            world.landed().await,
+            World::truth(),
+            "crash at operation {at}"
+        );
     }
-    assert!(rewinds > 0, "no crash hit a sealed batch, so nothing was shown");
+    assert!(
+        rewinds > 0,
+        "no crash hit a sealed batch, so nothing was shown"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +101,11 @@ async fn crashes_in_recovery_are_survived_too() {
             Fuse::at(at % 7, Blow::CrashBefore),
         ];
         survive(&world, Mutation::None, fuses, false).await;
-        assert_eq!(world.landed().await, World::truth(), "crash at operation {at}");
+        assert_eq!(
+            world.landed().await,
+            World::truth(),
+            "crash at operation {at}"
+        );
     }
 }
 
@@ -82,7 +115,11 @@ async fn a_lost_answer_of_a_put_is_found_out_by_reading_back() {
         let world = World::new();
         let fuse = Fuse::at(at, Blow::LoseAnswer);
         live(world.stream(&fuse, Mutation::None)).await.unwrap();
-        assert_eq!(world.landed().await, World::truth(), "lost answer at operation {at}");
+        assert_eq!(
+            world.landed().await,
+            World::truth(),
+            "lost answer at operation {at}"
+        );
     }
 }
 
@@ -109,35 +146,55 @@ async fn paused_owner(at: u64, mutation: Mutation) -> (World, Result<usize, Erro
 async fn an_owner_that_wakes_up_late_changes_nothing() {
     for at in sample(operations().await) {
         let (world, _) = paused_owner(at, Mutation::None).await;
-        assert_eq!(world.landed().await, World::truth(), "paused at operation {at}");
+        assert_eq!(
+            world.landed().await,
+            World::truth(),
+            "paused at operation {at}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_lost_store_is_rebuilt_from_the_log_alone() {
     let mut world = World::new();
-    survive(&world, Mutation::None, vec![Fuse::at(40, Blow::CrashAfter)], true).await;
+    survive(
+        &world,
+        Mutation::None,
+        vec![Fuse::at(40, Blow::CrashAfter)],
+        true,
+    )
+    .await;
     world.lose_store();
-    live(world.stream(&Fuse::never(), Mutation::None)).await.unwrap();
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
     assert_eq!(world.landed().await, World::truth());
 }
 
 #[tokio::test]
 async fn a_log_that_lost_slots_halts_the_stream() {
     let world = World::new();
-    live(world.stream(&Fuse::never(), Mutation::None)).await.unwrap();
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
     world.remove_last_slot();
-    let halted = live(world.stream(&Fuse::never(), Mutation::None)).await.unwrap_err();
+    let halted = live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap_err();
     assert!(matches!(halted, Error::LogBehind { .. }), "{halted}");
 }
 
 #[tokio::test]
 async fn a_changed_slot_halts_the_stream() {
     let mut world = World::new();
-    live(world.stream(&Fuse::never(), Mutation::None)).await.unwrap();
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
     world.lose_store();
     world.forge_first_slot();
-    let halted = live(world.stream(&Fuse::never(), Mutation::None)).await.unwrap_err();
+    let halted = live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap_err();
     assert!(matches!(halted, Error::LogBroken { .. }), "{halted}");
 }
 
@@ -148,7 +205,9 @@ async fn a_full_staging_disk_stops_with_a_clear_error_and_loses_nothing() {
     let full = live(stream).await.unwrap_err();
     assert!(full.to_string().contains("staging directory"), "{full}");
     world.bury_owner().await;
-    live(world.stream(&Fuse::never(), Mutation::None)).await.unwrap();
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
     assert_eq!(world.landed().await, World::truth());
 }
 
@@ -194,7 +253,10 @@ async fn without_the_epoch_guard_a_late_owner_writes_to_the_store() {
     for at in 0..operations().await {
         let with_guard = paused_owner(at, Mutation::None).await.0.late_writes();
         assert_eq!(with_guard, 0, "paused at operation {at}");
-        accepted += paused_owner(at, Mutation::DropEpochGuard).await.0.late_writes();
+        accepted += paused_owner(at, Mutation::DropEpochGuard)
+            .await
+            .0
+            .late_writes();
         if accepted > 0 {
             return;
         }

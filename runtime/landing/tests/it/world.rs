@@ -26,20 +26,20 @@ use tidegate_landing::writer::{Settings, StreamWriter};
 use tidegate_store::{SqliteStore, Store};
 
 /// Rows of each partition of the source.
-pub const ROWS: u64 = 23;
+pub(crate) const ROWS: u64 = 23;
 const PAGE: u64 = 3;
 /// The partitions of the plan; "wide" is split in two by whoever reads it first.
 const PLAN: [&str; 2] = ["narrow", "wide"];
 
-pub struct World {
-    pub folder: tempfile::TempDir,
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
     store: Option<Arc<dyn Store>>,
     keyring: Arc<Keyring>,
     owners: Arc<Owners>,
 }
 
 impl World {
-    pub fn new() -> World {
+    pub(crate) fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("db")).unwrap();
         let keyring = Keyring::open(&folder.path().join("node.key")).unwrap();
@@ -56,7 +56,7 @@ impl World {
     }
 
     /// The database is gone, with everything in it; the node key is not.
-    pub fn lose_store(&mut self) {
+    pub(crate) fn lose_store(&mut self) {
         let directory = self.folder.path().join("db");
         self.store = None;
         std::fs::remove_dir_all(&directory).unwrap();
@@ -64,19 +64,22 @@ impl World {
     }
 
     fn slots(&self) -> Vec<PathBuf> {
-        let log = format!("lake/{}/_log", tidegate_landing::log::stream_prefix(&self.key()));
+        let log = format!(
+            "lake/{}/_log",
+            tidegate_landing::log::stream_prefix(&self.key())
+        );
         let files = std::fs::read_dir(self.folder.path().join(log)).unwrap();
         let mut slots: Vec<_> = files.map(|file| file.unwrap().path()).collect();
         slots.sort();
         slots
     }
 
-    pub fn remove_last_slot(&self) {
+    pub(crate) fn remove_last_slot(&self) {
         std::fs::remove_file(self.slots().last().unwrap()).unwrap();
     }
 
     /// Changes a byte that only the hash chain covers.
-    pub fn forge_first_slot(&self) {
+    pub(crate) fn forge_first_slot(&self) {
         let slot = &self.slots()[0];
         let text = std::fs::read_to_string(slot).unwrap();
         let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -85,27 +88,32 @@ impl World {
         std::fs::write(slot, value.to_string()).unwrap();
     }
 
-    pub async fn staged_paths(&self) -> Vec<PathBuf> {
+    pub(crate) async fn staged_paths(&self) -> Vec<PathBuf> {
         self.store().staged_paths().await.unwrap()
     }
 
     /// Writes that the store accepted from an owner that was no longer the newest.
-    pub fn late_writes(&self) -> u64 {
-        self.owners.late_writes.load(std::sync::atomic::Ordering::SeqCst)
+    pub(crate) fn late_writes(&self) -> u64 {
+        self.owners
+            .late_writes
+            .load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// The stream's parts, with a staging disk that has no space.
-    pub fn stream_on_full_disk(&self) -> Stream {
+    pub(crate) fn stream_on_full_disk(&self) -> Stream {
         let staging = FaultyStaging::new(
             StageDirectory::open(&self.stage_dir()).unwrap(),
             Fuse::never(),
             Mutation::None,
         );
         staging.fill();
-        Stream { staging: Arc::new(staging), ..self.stream(&Fuse::never(), Mutation::None) }
+        Stream {
+            staging: Arc::new(staging),
+            ..self.stream(&Fuse::never(), Mutation::None)
+        }
     }
 
-    pub fn key(&self) -> StreamKey {
+    pub(crate) fn key(&self) -> StreamKey {
         StreamKey {
             tenant: TenantId::parse("acme").unwrap(),
             sync: SyncId::parse("crm").unwrap(),
@@ -113,18 +121,22 @@ impl World {
         }
     }
 
-    pub fn stage_dir(&self) -> PathBuf {
+    pub(crate) fn stage_dir(&self) -> PathBuf {
         self.folder.path().join("staged")
     }
 
-    pub fn target(&self) -> Arc<dyn Target> {
+    pub(crate) fn target(&self) -> Arc<dyn Target> {
         Arc::new(DirectoryTarget::open(&self.folder.path().join("lake")).unwrap())
     }
 
     /// The stream's parts behind `fuse` and `mutation`.
-    pub fn stream(&self, fuse: &Arc<Fuse>, mutation: Mutation) -> Stream {
-        let store: Arc<dyn Store> =
-            Arc::new(FaultyStore::new(self.store(), Arc::clone(fuse), mutation, Arc::clone(&self.owners)));
+    pub(crate) fn stream(&self, fuse: &Arc<Fuse>, mutation: Mutation) -> Stream {
+        let store: Arc<dyn Store> = Arc::new(FaultyStore::new(
+            self.store(),
+            Arc::clone(fuse),
+            mutation,
+            Arc::clone(&self.owners),
+        ));
         let target: Arc<dyn Target> =
             Arc::new(FaultyTarget::new(self.target(), Arc::clone(fuse), mutation));
         let staging: Arc<dyn Staging> = Arc::new(FaultyStaging::new(
@@ -133,12 +145,19 @@ impl World {
             mutation,
         ));
         let cipher = StreamCipher::new(Arc::clone(&self.keyring), self.store(), self.key());
-        Stream { key: self.key(), store, target, staging, cipher, lease_ms: 60_000 }
+        Stream {
+            key: self.key(),
+            store,
+            target,
+            staging,
+            cipher,
+            lease_ms: 60_000,
+        }
     }
 
     /// Lets the next owner take the stream, as when a process died and its lease ran
     /// out.
-    pub async fn bury_owner(&self) {
+    pub(crate) async fn bury_owner(&self) {
         let newest = self.owners.newest.lock().unwrap().clone();
         if let Some(lease) = newest {
             // One that ended well has given its lease back.
@@ -147,7 +166,7 @@ impl World {
     }
 
     /// Whether readers see the truth; a damaged log is not whole either.
-    pub async fn is_whole(&self) -> bool {
+    pub(crate) async fn is_whole(&self) -> bool {
         match self.try_landed().await {
             Ok(landed) => landed == World::truth(),
             Err(_) => false,
@@ -155,42 +174,57 @@ impl World {
     }
 
     /// [`World::try_landed`], on a log that must be sound.
-    pub async fn landed(&self) -> BTreeMap<String, Vec<u64>> {
+    pub(crate) async fn landed(&self) -> BTreeMap<String, Vec<u64>> {
         self.try_landed().await.unwrap()
     }
 
     /// Everything that a reader sees, as partition -> row numbers in order.
-    pub async fn try_landed(&self) -> Result<BTreeMap<String, Vec<u64>>, Error> {
+    pub(crate) async fn try_landed(&self) -> Result<BTreeMap<String, Vec<u64>>, Error> {
         let target = self.target();
         let view = lake::view(&target, &self.key()).await?;
         let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for seen in &view.objects {
             let key = &seen.key;
             let bytes = target.read(key).await.unwrap().expect("a slot names it");
-            assert_eq!(tidegate_landing::log::sha256(&bytes), seen.object.sha256, "{key}");
+            assert_eq!(
+                tidegate_landing::log::sha256(&bytes),
+                seen.object.sha256,
+                "{key}"
+            );
             let text = zstd::decode_all(&bytes[..]).unwrap();
             let mut count = 0;
-            for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            for line in text
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+            {
                 let row: serde_json::Value = serde_json::from_slice(line).unwrap();
                 let part = row["part"].as_str().unwrap().to_owned();
-                rows.entry(part).or_default().push(row["n"].as_u64().unwrap());
+                rows.entry(part)
+                    .or_default()
+                    .push(row["n"].as_u64().unwrap());
                 count += 1;
             }
             assert_eq!(count, seen.object.rows, "{key}");
         }
-        rows.values_mut().for_each(|numbers| numbers.sort_unstable());
+        rows.values_mut()
+            .for_each(|numbers| numbers.sort_unstable());
         Ok(rows)
     }
 
     /// What the source holds, in the shape of [`World::landed`].
-    pub fn truth() -> BTreeMap<String, Vec<u64>> {
-        PLAN.iter().map(|part| ((*part).to_owned(), (0..ROWS).collect())).collect()
+    pub(crate) fn truth() -> BTreeMap<String, Vec<u64>> {
+        PLAN.iter()
+            .map(|part| ((*part).to_owned(), (0..ROWS).collect()))
+            .collect()
     }
 }
 
 fn settings() -> Settings {
     Settings {
-        policy: BatchPolicy { rows_max: 5, ..BatchPolicy::default() },
+        policy: BatchPolicy {
+            rows_max: 5,
+            ..BatchPolicy::default()
+        },
         format: Format::JsonlZstd,
         columns: None,
     }
@@ -202,7 +236,9 @@ fn page(part: &str, from: u64, to: u64) -> Page {
     let mut rows = Vec::new();
     for n in from..to {
         let start = u32::try_from(body.len()).unwrap();
-        body.extend_from_slice(format!("{{\"id\":\"{part}-{n}\",\"part\":\"{part}\",\"n\":{n}}}").as_bytes());
+        body.extend_from_slice(
+            format!("{{\"id\":\"{part}-{n}\",\"part\":\"{part}\",\"n\":{n}}}").as_bytes(),
+        );
         let end = u32::try_from(body.len()).unwrap();
         let key_end = start + 7 + u32::try_from(format!("{part}-{n}").len()).unwrap();
         rows.push(Row {
@@ -212,7 +248,13 @@ fn page(part: &str, from: u64, to: u64) -> Page {
             operation: Operation::Upsert,
         });
     }
-    Page { body: Bytes::from(body), side: Bytes::new(), rows, rejected: Vec::new(), extracted_at_ms: 1 }
+    Page {
+        body: Bytes::from(body),
+        side: Bytes::new(),
+        rows,
+        rejected: Vec::new(),
+        extracted_at_ms: 1,
+    }
 }
 
 fn planned(id: &str) -> PlannedPartition {
@@ -236,14 +278,17 @@ fn bounds(id: &str) -> (&str, u64, u64) {
 
 /// One owner's life: takes the stream over and reads until everything is read, or
 /// until something fails. Partitions take turns, page by page.
-pub async fn live(stream: Stream) -> Result<usize, Error> {
+pub(crate) async fn live(stream: Stream) -> Result<usize, Error> {
     let writer = StreamWriter::open(stream, settings()).await?;
     let rewinds = writer.abandoned();
     let handle = writer.handle();
     let read = async {
         let state = handle.state();
         if state.kind.is_none() {
-            let how = GenerationKind { mode: Mode::Incremental, landing: Landing::Append };
+            let how = GenerationKind {
+                mode: Mode::Incremental,
+                landing: Landing::Append,
+            };
             handle.change(Change::Begin { generation: 1, how }).await?;
         }
         if handle.state().run == 0 {
@@ -261,11 +306,14 @@ pub async fn live(stream: Stream) -> Result<usize, Error> {
                 let spool = std::env::temp_dir();
                 let mut part = PartitionWriter::new(handle.clone(), id.clone(), spool);
                 if id.as_str() == "wide" {
-                    part.split(vec![planned("wide.low"), planned("wide.high")]).await?;
+                    part.split(vec![planned("wide.low"), planned("wide.high")])
+                        .await?;
                     continue;
                 }
                 let (source, first, end) = bounds(id.as_str());
-                let from = partition.state.map_or(first, |state| state.parse().unwrap());
+                let from = partition
+                    .state
+                    .map_or(first, |state| state.parse().unwrap());
                 let to = (from + PAGE).min(end);
                 part.push(page(source, from, to)).await?;
                 if to == end {

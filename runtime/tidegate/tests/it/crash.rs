@@ -171,6 +171,10 @@ async fn a_stop_checkpoints_commits_and_goes_on_from_there() {
 /// Leaves a figure where `cargo proof` collects it.
 fn record(name: &str, text: &str) {
     if let Some(folder) = std::env::var_os("TIDEGATE_PROOF_DIR") {
-        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.md")), text).unwrap();
+        std::fs::write(
+            std::path::Path::new(&folder).join(format!("{name}.md")),
+            text,
+        )
+        .unwrap();
     }
 }

@@ -12,25 +12,25 @@ use tidegate_landing::lake::{self, marks};
 use tidegate_landing::target::Target;
 
 /// Rows by (key, version), with how often each landed.
-pub type Rows = BTreeMap<(String, String), u32>;
+pub(crate) type Rows = BTreeMap<(String, String), u32>;
 
-pub struct Site {
-    pub folder: tempfile::TempDir,
-    pub crm: CrmSim,
+pub(crate) struct Site {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) crm: CrmSim,
 }
 
 /// What differs between the syncs of tests; YAML of the documents.
-pub struct Options {
+pub(crate) struct Options {
     /// Below `streams[0]`, besides its name.
-    pub stream: &'static str,
+    pub(crate) stream: &'static str,
     /// The whole `target`; `{folder}` is the site's.
-    pub target: String,
+    pub(crate) target: String,
     /// The whole `batch`.
-    pub batch: &'static str,
+    pub(crate) batch: &'static str,
     /// Below `broker` of the operator's file.
-    pub broker: &'static str,
+    pub(crate) broker: &'static str,
     /// Whether the connection uses OAuth rather than a private app's token.
-    pub oauth: bool,
+    pub(crate) oauth: bool,
 }
 
 impl Default for Options {
@@ -46,7 +46,7 @@ impl Default for Options {
 }
 
 impl Site {
-    pub async fn new(crm: crm_sim::Config, options: Options) -> Site {
+    pub(crate) async fn new(crm: crm_sim::Config, options: Options) -> Site {
         let crm = CrmSim::start(crm).await.unwrap();
         let site = Site {
             folder: tempfile::tempdir().unwrap(),
@@ -58,7 +58,7 @@ impl Site {
         site
     }
 
-    pub fn write_documents(&self, options: &Options) {
+    pub(crate) fn write_documents(&self, options: &Options) {
         let folder = self.path("").display().to_string();
         let auth = if options.oauth {
             format!(
@@ -104,16 +104,16 @@ target_origins: [{}]
         );
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
     }
 
     /// `tidegate <arguments>`, ready to be started.
-    pub fn tidegate(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn tidegate(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         command
             .args(arguments)
@@ -125,33 +125,33 @@ target_origins: [{}]
     }
 
     /// `tidegate sync run --json` on the site's file.
-    pub fn sync(&self) -> Command {
+    pub(crate) fn sync(&self) -> Command {
         let file = self.path("sync.yaml");
         self.tidegate(&["--json", "sync", "run", file.to_str().unwrap()])
     }
 
     /// Runs to its end, which must be a success; the summary.
-    pub async fn sync_to_end(&self) -> serde_json::Value {
+    pub(crate) async fn sync_to_end(&self) -> serde_json::Value {
         let output = self.run(self.sync()).await;
         assert!(output.status.success(), "{}", shown(&output));
         summary(&output)
     }
 
     /// Runs a command without blocking the simulator's threads.
-    pub async fn run(&self, mut command: Command) -> Output {
+    pub(crate) async fn run(&self, mut command: Command) -> Output {
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap()
     }
 
     /// What readers see of the contacts, through the log of a directory target.
-    pub async fn landed(&self) -> Rows {
+    pub(crate) async fn landed(&self) -> Rows {
         let target: Arc<dyn Target> = Arc::new(DirectoryTarget::open(&self.path("lake")).unwrap());
         rows(&target).await
     }
 
     /// Every current contact that is not archived, once.
-    pub fn truth(&self) -> Rows {
+    pub(crate) fn truth(&self) -> Rows {
         let current = self
             .crm
             .current(Kind::Contacts)
@@ -168,7 +168,7 @@ target_origins: [{}]
 }
 
 /// The rows of the contacts' stream on a target.
-pub async fn rows(target: &Arc<dyn Target>) -> Rows {
+pub(crate) async fn rows(target: &Arc<dyn Target>) -> Rows {
     let key = StreamKey {
         tenant: TenantId::parse("acme").unwrap(),
         sync: SyncId::parse("crm").unwrap(),
@@ -196,7 +196,7 @@ pub async fn rows(target: &Arc<dyn Target>) -> Rows {
 }
 
 /// Fails with a short account of how two sets of rows differ.
-pub fn assert_same(landed: &Rows, truth: &Rows, when: &str) {
+pub(crate) fn assert_same(landed: &Rows, truth: &Rows, when: &str) {
     if landed == truth {
         return;
     }
@@ -216,7 +216,7 @@ pub fn assert_same(landed: &Rows, truth: &Rows, when: &str) {
 }
 
 /// A built guest.
-pub fn guest(name: &str) -> PathBuf {
+pub(crate) fn guest(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()
@@ -233,14 +233,14 @@ pub fn guest(name: &str) -> PathBuf {
 }
 
 /// The last line of `--json` output.
-pub fn summary(output: &Output) -> serde_json::Value {
+pub(crate) fn summary(output: &Output) -> serde_json::Value {
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
     serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last:?}"))
 }
 
 /// What a process printed, for failures.
-pub fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",
         output.status,
@@ -250,6 +250,6 @@ pub fn shown(output: &Output) -> String {
 }
 
 /// Whether the long form of tests is asked for.
-pub fn is_proof() -> bool {
+pub(crate) fn is_proof() -> bool {
     std::env::var_os("TIDEGATE_PROOF").is_some()
 }
