@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,6 +27,7 @@ pub(crate) struct Collection {
     pub(crate) records: Records,
     pub(crate) index: Index,
     projections: RwLock<HashMap<String, Arc<Projection>>>,
+    creating: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl Account {
                 records: Records::new(kind, &config),
                 index: Index::default(),
                 projections: RwLock::default(),
+                creating: Mutex::default(),
             }),
             oauth: OAuth::new(&config),
             limits: Limits::new(&config),
@@ -125,6 +127,11 @@ impl Account {
 }
 
 impl Collection {
+    /// Held while checking uniqueness and creating.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.creating.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The projection for a comma-separated property list; `None` takes the
     /// type's default properties.
     pub(crate) fn projection(&self, names: Option<&str>) -> Arc<Projection> {

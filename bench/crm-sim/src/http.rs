@@ -297,11 +297,11 @@ impl Exchange<'_> {
         match batch {
             Batch::Read => {
                 let archived = objects::Parameters::parse(self.query)?.archived;
-                writes::batch_read(self.account, collection, archived, self.body)
+                writes::batch::read(self.account, collection, archived, self.body)
             }
-            Batch::Create => writes::batch_create(self.account, collection, self.body),
-            Batch::Update => writes::batch_update(self.account, collection, self.body),
-            Batch::Archive => writes::batch_archive(self.account, collection, self.body),
+            Batch::Create => writes::batch::create(self.account, collection, self.body),
+            Batch::Update => writes::batch::update(self.account, collection, self.body),
+            Batch::Archive => writes::batch::archive(self.account, collection, self.body),
         }
     }
 

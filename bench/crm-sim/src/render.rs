@@ -2,7 +2,6 @@
 
 use crate::clock::iso_bytes;
 use crate::generate::{Generator, Row, number, write_value};
-use crate::overlay::Changes;
 use crate::schema::Schema;
 
 /// The generous size of one rendered record, for reserving buffers.
@@ -216,17 +215,6 @@ fn escape(byte: u8) -> ([u8; 6], usize) {
         }
     };
     ([b'\\', short, 0, 0, 0, 0], 2)
-}
-
-/// Merges new values over old ones.
-pub(crate) fn merged(old: &[(u16, Option<Box<str>>)], new: Changes) -> Changes {
-    let mut all: Changes = old
-        .iter()
-        .filter(|(column, _)| new.iter().all(|(at, _)| at != column))
-        .cloned()
-        .collect();
-    all.extend(new);
-    all
 }
 
 #[cfg(test)]

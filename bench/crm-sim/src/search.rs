@@ -4,6 +4,7 @@
 mod bounds;
 mod filter;
 mod index;
+mod matches;
 mod order;
 mod request;
 

@@ -1,6 +1,6 @@
 //! What a perfect copy of the account would hold, read without HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::overlay::Overlay;
 use crate::records::{Records, base_view};
@@ -23,7 +23,7 @@ pub(crate) struct Current<'a> {
     records: &'a Records,
     position: u32,
     written: std::iter::Peekable<std::collections::btree_map::IntoIter<u64, RecordVersion>>,
-    skip: BTreeMap<u64, ()>,
+    skip: BTreeSet<u64>,
 }
 
 impl<'a> Current<'a> {
@@ -32,7 +32,7 @@ impl<'a> Current<'a> {
         Current {
             records,
             position: 0,
-            skip: written.keys().map(|id| (*id, ())).collect(),
+            skip: written.keys().copied().collect(),
             written: written.into_iter().peekable(),
         }
     }
@@ -58,7 +58,7 @@ impl Iterator for Current<'_> {
 
     fn next(&mut self) -> Option<RecordVersion> {
         while self.position < self.records.count
-            && self.skip.contains_key(&self.records.id_at(self.position))
+            && self.skip.contains(&self.records.id_at(self.position))
         {
             self.position += 1;
         }

@@ -148,6 +148,9 @@ async fn batches_come_back_reordered_and_say_what_was_not_found() {
         (204, None)
     );
     assert_eq!(sim.live_count(Kind::Contacts), 10);
+    let twice = json!({"inputs": [{"properties": {"email": "x@new.test"}}, {"properties": {"email": "X@new.test"}}]});
+    let target = "/crm/v3/objects/contacts/batch/create";
+    assert_eq!(post(&sim, target, &twice).await.status, 400);
     let too_many = json!({"inputs": vec![json!({"id": "1"}); 101]});
     assert_eq!(
         post(&sim, "/crm/v3/objects/contacts/batch/read", &too_many)
