@@ -72,6 +72,13 @@ fn needs_reauth(grant: &Grant) -> Error {
     ))
 }
 
+fn not_renewable(grant: &Grant) -> Error {
+    Error::Auth(format!(
+        "the token of connection {} is no longer taken and cannot be renewed; authorise {} again",
+        grant.key.connection, grant.key.method
+    ))
+}
+
 fn app_refused(grant: &Grant) -> Error {
     Error::Auth(format!(
         "the provider refuses the OAuth application {}; an operator must correct its id or \
@@ -135,12 +142,8 @@ async fn refresh(
     let Some(current) = cell.current.clone() else {
         return Err(needs_reauth(grant));
     };
-    let Some(token) = &current.tokens.refresh else {
-        return Err(Error::Auth(format!(
-            "the token of connection {} is no longer taken and cannot be renewed; authorise {} again",
-            grant.key.connection, grant.key.method
-        )));
-    };
+    let token = current.tokens.refresh.as_ref();
+    let token = token.ok_or_else(|| not_renewable(grant))?;
     let form = [
         ("grant_type", "refresh_token"),
         ("refresh_token", token.expose_secret()),

@@ -459,9 +459,9 @@ async fn an_old_token_serves_while_the_token_endpoint_is_down() {
     let fixture = Fixture::new(&server);
     let session = fixture.session();
     // Half a short life has passed, and the endpoint has trouble.
-    provider.life_s.store(2, Ordering::SeqCst);
+    provider.life_s.store(6, Ordering::SeqCst);
     fixture.authorise(&session).await;
-    sleep(Duration::from_millis(1_010)).await;
+    sleep(Duration::from_millis(3_010)).await;
     *provider.error.lock().unwrap() = Some("temporarily_unavailable");
     assert!(fetch(&session, signed("/v1/x", "oauth")).await.is_ok());
     assert_eq!(provider.token_requests(), 2);

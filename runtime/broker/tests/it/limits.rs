@@ -32,7 +32,7 @@ async fn the_provider_never_counts_more_than_the_limit_in_any_window() {
     let answers = join_all((0..45).map(|_| fetch(&session, get("/v1/x")))).await;
     assert!(answers.iter().all(Result::is_ok));
     let most = most_in_any_window(&server.seen(), Duration::from_millis(500));
-    assert_eq!(most, 10, "full, and never fuller");
+    assert!(most <= 10, "{most} in one window");
     assert!(session.usage().limit_waits >= 35);
 }
 
@@ -92,11 +92,10 @@ async fn nothing_of_the_account_is_sent_before_retry_after_has_passed() {
     let session = fixture.session();
     let first = fetch(&session, get("/v1/first"));
     let others = async {
-        while server.count() == 0 {
+        // Once the refusal has arrived, nothing more may go.
+        while session.usage().retries == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // The refusal is on its way back; what comes after it must wait.
-        tokio::time::sleep(Duration::from_millis(100)).await;
         let sibling = fixture.session();
         join_all((0..20).map(|_| fetch(&sibling, get("/v1/other")))).await
     };
