@@ -138,7 +138,7 @@ impl S3Target {
             Some((409, _)) => Refusal::Again(failed),
             // An upload that is gone may have been completed.
             Some((404, code)) if code == "NoSuchUpload" => Refusal::Unknown(failed),
-            Some((400..500, _)) if !matches!(failed, Error::Unreachable { .. }) => {
+            Some((300..500, _)) if !matches!(failed, Error::Unreachable { .. }) => {
                 Refusal::Failed(failed)
             }
             None if matches!(failed, Error::Config { .. }) => Refusal::Failed(failed),

@@ -13,6 +13,8 @@ use tidegate_domain::id::{PutId, Sha256};
 use tidegate_landing::directory::DirectoryTarget;
 use tidegate_landing::s3::{Conditional, S3Config, S3Target};
 use tidegate_landing::target::{Created, Error, Head, Payload, Stamp, Target};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 const BUCKET: &str = "lake";
@@ -318,20 +320,15 @@ async fn failures_of_a_bucket_are_typed_and_name_no_secret() {
         secret_key: "another-secret".to_owned().into(),
         ..config(endpoint.clone())
     };
-    let wrong_bucket = S3Config {
-        bucket: "nowhere".to_owned(),
-        ..config(endpoint.clone())
-    };
-    for (config, fault) in [(wrong_key, Fault::Auth), (wrong_bucket, Fault::Config)] {
-        let target = connect(config);
-        let error = put(&target, "a", b"a").await.unwrap_err();
-        assert_eq!(error.fault(), fault, "{error:?}");
-        assert_eq!(target.read("a").await.unwrap_err().fault(), fault);
-        assert_eq!(target.list("", None, 1).await.unwrap_err().fault(), fault);
-        let text = format!("{error} {error:?}");
-        assert!(text.contains(&endpoint), "{text}");
-        assert!(!text.contains("secret"), "{text}");
-    }
+    let target = connect(wrong_key);
+    let error = put(&target, "a", b"a").await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Auth, "{error:?}");
+    assert_eq!(target.read("a").await.unwrap_err().fault(), Fault::Auth);
+    let listed = target.list("", None, 1).await;
+    assert_eq!(listed.unwrap_err().fault(), Fault::Auth);
+    let text = format!("{error} {error:?}");
+    assert!(text.contains(&endpoint), "{text}");
+    assert!(!text.contains("secret"), "{text}");
     let unmapped =
         S3Target::connect(config(endpoint.clone()), &dialer("http://127.0.0.1:1")).unwrap();
     let error = put(&unmapped, "a", b"a").await.unwrap_err();
@@ -340,6 +337,79 @@ async fn failures_of_a_bucket_are_typed_and_name_no_secret() {
 
     let made = put(&connect(config(endpoint)), "a", b"a").await.unwrap();
     assert!(matches!(made, Created::Unknown(error) if error.fault() == Fault::Transient));
+}
+
+/// A server that gives these answers, one per connection, and says how many it gave;
+/// for the status 0 it hangs up.
+async fn scripted(answers: Vec<(u16, &'static str)>) -> (String, JoinSet<usize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut given = 0;
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"body") {
+                stream.read_buf(&mut request).await.unwrap();
+            }
+            given += 1;
+            if status == 0 {
+                continue;
+            }
+            let length = body.len();
+            let head =
+                "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n";
+            let head = head
+                .replace("{status}", &status.to_string())
+                .replace("{length}", &length.to_string());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(body.as_bytes()).await.unwrap();
+        }
+        given
+    });
+    (endpoint, server)
+}
+
+#[tokio::test]
+async fn an_answer_to_a_conditional_put_is_never_guessed() {
+    const SLOW: &str = "<Error><Code>SlowDown</Code><Message>m</Message></Error>";
+    const BUSY: &str = "<Error><Code>ConditionalRequestConflict</Code></Error>";
+    const TAKEN: &str = "<Error><Code>PreconditionFailed</Code></Error>";
+    const LATE: &str = "<Error><Code>RequestTimeout</Code></Error>";
+    const DENIED: &str = "<Error><Code>AccessDenied</Code></Error>";
+    const NOWHERE: &str = "<Error><Code>NoSuchBucket</Code></Error>";
+    const STRANGE: &str = "<Error><Code>NotImplemented</Code><Message>m</Message></Error>";
+    let table: Vec<(&str, Vec<(u16, &str)>)> = vec![
+        ("created", vec![(200, "")]),
+        ("exists", vec![(412, TAKEN)]),
+        ("created", vec![(409, BUSY), (409, BUSY), (200, "")]),
+        ("exists", vec![(409, BUSY), (412, "")]),
+        ("unknown", vec![(409, BUSY); 4]),
+        ("unknown", vec![(500, "")]),
+        ("unknown", vec![(503, SLOW)]),
+        ("unknown", vec![(429, "")]),
+        ("unknown", vec![(507, "")]),
+        ("unknown", vec![(0, "")]),
+        ("unknown", vec![(400, LATE)]),
+        ("auth", vec![(403, DENIED)]),
+        ("config", vec![(404, NOWHERE)]),
+        ("config", vec![(301, "")]),
+        ("config", vec![(405, STRANGE)]),
+    ];
+    for (expected, answers) in table {
+        let tries = answers.len();
+        let (endpoint, mut server) = scripted(answers.clone()).await;
+        let outcome = match put(&connect(config(endpoint)), "a", b"body").await {
+            Ok(Created::Created) => "created".to_owned(),
+            Ok(Created::Exists) => "exists".to_owned(),
+            Ok(Created::Unknown(_)) => "unknown".to_owned(),
+            Err(error) => error.fault().to_string(),
+        };
+        assert_eq!(outcome, expected, "{answers:?}");
+        let given = server.join_next().await.unwrap().unwrap();
+        assert_eq!(given, tries, "{answers:?}");
+    }
 }
 
 #[tokio::test]
