@@ -84,15 +84,7 @@ async fn an_s3_that_nobody_serves_is_named() {
         ),
         ..Options::default()
     });
-    let operator = std::fs::read_to_string(site.path("operator.yaml")).unwrap();
-    let allowed = operator
-        .lines()
-        .filter(|line| !line.starts_with("target_origins"));
-    let text: Vec<_> = allowed.collect();
-    site.write(
-        "operator.yaml",
-        &format!("{}\ntarget_origins: ['http://{free}']\n", text.join("\n")),
-    );
+    site.allow_target(&format!("http://{free}"));
     fails(&site, &["nowhere"]).await;
     then_works(&site).await;
 }

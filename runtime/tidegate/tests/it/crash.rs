@@ -1,7 +1,7 @@
 //! The process is killed, really, at every step of the commit protocol and at random
 //! moments; afterwards the log shows the source's records, each once.
 
-use crate::site::{Options, Site, assert_same, is_proof, shown};
+use crate::site::{Options, Site, assert_same, is_proof, proof_fragment, shown};
 use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
@@ -68,7 +68,7 @@ async fn a_kill_at_every_step_of_the_protocol_loses_and_doubles_nothing() {
         POINTS.len()
     )
     .unwrap();
-    record("crash-points", &report);
+    proof_fragment("crash-points", &report);
 }
 
 /// A history of 20,000 records in three windows, the last of which is over the API's
@@ -111,7 +111,7 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
         }
         assert_same(&site.landed().await, &site.truth(), "after random kills");
     }
-    record(
+    proof_fragment(
         "random-kills",
         &format!(
             "{kills} kills at random moments of {runs} syncs of 20,000 records in three windows and a split: 0 lost, 0 doubled\n"
@@ -166,15 +166,4 @@ async fn a_stop_checkpoints_commits_and_goes_on_from_there() {
     site.sync_to_end().await;
     assert_same(&site.landed().await, &site.truth(), "after a stop");
     assert!(before <= 60_000);
-}
-
-/// Leaves a figure where `cargo proof` collects it.
-fn record(name: &str, text: &str) {
-    if let Some(folder) = std::env::var_os("TIDEGATE_PROOF_DIR") {
-        std::fs::write(
-            std::path::Path::new(&folder).join(format!("{name}.md")),
-            text,
-        )
-        .unwrap();
-    }
 }

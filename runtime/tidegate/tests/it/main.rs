@@ -5,5 +5,7 @@
 mod bad_input;
 mod crash;
 mod limits;
+mod oauth;
 mod site;
 mod tidy;
+mod volume;

@@ -96,11 +96,18 @@ batch: {}
   mappings:
     - {{ from: 'https://api.hubapi.com', to: '{crm}' }}
     - {{ from: 'https://app.hubspot.com', to: '{crm}' }}
-target_origins: [{}]
 ",
-                options.broker,
-                std::env::var("TIDEGATE_TEST_S3_ENDPOINT").unwrap_or_default()
+                options.broker
             ),
+        );
+    }
+
+    /// Lets targets name this S3 endpoint.
+    pub(crate) fn allow_target(&self, endpoint: &str) {
+        let operator = std::fs::read_to_string(self.path("operator.yaml")).unwrap();
+        self.write(
+            "operator.yaml",
+            &format!("{operator}target_origins: ['{endpoint}']\n"),
         );
     }
 
@@ -252,4 +259,11 @@ pub(crate) fn shown(output: &Output) -> String {
 /// Whether the long form of tests is asked for.
 pub(crate) fn is_proof() -> bool {
     std::env::var_os("TIDEGATE_PROOF").is_some()
+}
+
+/// Leaves a figure where `cargo proof` collects it.
+pub(crate) fn proof_fragment(name: &str, text: &str) {
+    if let Some(folder) = std::env::var_os("TIDEGATE_PROOF_DIR") {
+        std::fs::write(Path::new(&folder).join(format!("{name}.md")), text).unwrap();
+    }
 }
