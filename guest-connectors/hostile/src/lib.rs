@@ -6,6 +6,7 @@
 
 mod excess;
 mod probes;
+mod turns;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +29,12 @@ struct Config {
 enum Behaviour {
     /// Emits three records and is done.
     Ok,
+    /// Emits a record, asks to be called again after a while, then emits another.
+    Wait,
+    /// Gives its place back after each of four records.
+    More,
+    /// Gives its place back, and never gets anywhere.
+    MoreForEver,
     /// Loops for ever.
     Spin,
     /// Takes memory until it is refused.
@@ -102,6 +109,9 @@ impl Source for Hostile {
                 let lines = b"{\"id\":\"1\"}\n{\"id\":\"2\"}\n{\"id\":\"3\"}\n";
                 json!({"records": host.emit_ndjson(stream, Change::Upsert, lines)?.records})
             }
+            Behaviour::Wait => return turns::wait(host, &read),
+            Behaviour::More => return turns::more(host, &read),
+            Behaviour::MoreForEver => return Ok(Outcome::More),
             Behaviour::Spin => excess::spin(),
             Behaviour::Grow => excess::grow(),
             Behaviour::TrapAfterEmit => excess::trap_after_emit(host, stream)?,

@@ -9,5 +9,6 @@ mod faults;
 mod limits;
 mod lists;
 mod oauth;
+mod official_client;
 mod search;
 mod writes;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crash;
+mod guests;
 mod limits;
 mod oauth;
 mod site;
