@@ -218,7 +218,8 @@ impl Target for S3Target {
         limit: usize,
     ) -> Result<Vec<String>, Error> {
         let mut keys: Vec<String> = Vec::new();
-        let mut after = after.map(|after| format!("{}{after}", self.prefix));
+        let after = after.map(|after| format!("{}{after}", self.prefix));
+        let mut token = None;
         while keys.len() < limit {
             let wanted = (limit - keys.len()).min(LISTED_MAX);
             let request = self
@@ -226,18 +227,21 @@ impl Target for S3Target {
                 .list_objects_v2()
                 .bucket(&self.bucket)
                 .prefix(format!("{}{prefix}", self.prefix))
-                .set_start_after(after)
+                .set_start_after(after.clone())
+                .set_continuation_token(token)
                 .max_keys(i32::try_from(wanted).unwrap_or(i32::MAX));
             let sent = request.send().await;
             let page = sent.map_err(|error| self.failed("listing objects", error))?;
             let found = page.contents().iter().filter_map(|object| object.key());
-            after = found.clone().last().map(str::to_owned);
             let ours = found.filter_map(|key| key.strip_prefix(&self.prefix));
             keys.extend(ours.map(str::to_owned));
-            if !page.is_truncated().unwrap_or(false) || after.is_none() {
+            token = page.next_continuation_token;
+            if token.is_none() {
                 break;
             }
         }
+        // Servers over a file system list a folder `a/` before the object `a.b`.
+        keys.sort_unstable();
         Ok(keys)
     }
 

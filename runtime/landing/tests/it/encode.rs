@@ -299,12 +299,15 @@ fn parquet_holds_typed_columns_and_loses_nothing() {
 
 #[test]
 fn parquet_holds_no_more_than_a_row_group_in_memory() {
-    let long = "x".repeat(200_000);
-    let records: Vec<Value> = (0..50)
-        .map(|at| json!({"id": at, "text": format!("{at}{long}{at}")}))
-        .collect();
+    let record = |at: usize| {
+        let mut random = vec![0; 150_000];
+        getrandom::fill(&mut random).unwrap();
+        json!({"id": at, "text": data_encoding::BASE64.encode(&random)})
+    };
+    let records: Vec<Value> = (0..50).map(record).collect();
     let page = page(&Value::from(records).to_string());
-    let columns = columns();
+    let schema = r#"{"properties":{"text":{"type":"string"}}}"#;
+    let columns = Columns::from_json_schema(schema, &[]).unwrap();
     let mut encoder = encoder(
         Format::Parquet,
         Some(&columns),
