@@ -15,7 +15,7 @@ pub enum Error {
         stream: StreamName,
         /// How.
         #[source]
-        source: tidegate_sandbox::Error,
+        source: Box<tidegate_sandbox::Error>,
     },
     /// The commit protocol failed.
     #[error("stream {stream} could not be landed")]
@@ -24,7 +24,7 @@ pub enum Error {
         stream: StreamName,
         /// How.
         #[source]
-        source: tidegate_landing::Error,
+        source: Box<tidegate_landing::Error>,
     },
     /// The stream is not in the connection's catalog.
     #[error("the connection has no stream {stream}; it has: {known}")]

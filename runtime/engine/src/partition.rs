@@ -150,7 +150,7 @@ impl Reading {
             None => Err(Error::Connector {
                 operation: "read",
                 stream: self.spec.name.clone(),
-                source: error,
+                source: Box::new(error),
             }),
         }
     }
@@ -158,7 +158,7 @@ impl Reading {
     fn landing(&self, source: tidegate_landing::Error) -> Error {
         Error::Landing {
             stream: self.spec.name.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 }

@@ -126,13 +126,13 @@ pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> St
         (_, Err(source)) if !matches!(source, tidegate_landing::Error::Stopped { .. }) => {
             failed(&Error::Landing {
                 stream: spec.name.clone(),
-                source,
+                source: Box::new(source),
             })
         }
         (Err(error), _) => failed(&error),
         (Ok(_), Err(source)) => failed(&Error::Landing {
             stream: spec.name.clone(),
-            source,
+            source: Box::new(source),
         }),
     };
     run
@@ -183,7 +183,7 @@ async fn open(
     let opened = StreamWriter::open(stream, settings).await;
     opened.map_err(|source| Error::Landing {
         stream: spec.name.clone(),
-        source,
+        source: Box::new(source),
     })
 }
 
@@ -263,7 +263,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
     let (partitions, usage) = planned.map_err(|source| Error::Connector {
         operation: "plan",
         stream: spec.name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     reading.sync.progress.add_call(&usage);
     let change = Change::Plan {
@@ -289,7 +289,7 @@ fn previous_end(end: &PartitionState) -> PartitionEnd {
 fn landing(spec: &StreamSpec, source: tidegate_landing::Error) -> Error {
     Error::Landing {
         stream: spec.name.clone(),
-        source,
+        source: Box::new(source),
     }
 }
 

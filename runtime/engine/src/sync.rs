@@ -180,7 +180,7 @@ impl Run<'_> {
                 .next()
                 .cloned()
                 .expect("a job has streams"),
-            source,
+            source: Box::new(source),
         })?;
         self.context.progress.add_call(&usage);
         Ok(catalog)

@@ -1,11 +1,13 @@
 //! How many records one core cuts and encodes per second of CPU:
-//! `cargo run --release -p tidegate-landing --example throughput`.
+//! `cargo run --release -p tidegate-landing --example throughput [directory for the files]`.
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 #![expect(clippy::unwrap_used, reason = "it measures and may stop")]
 
 use bytes::Bytes;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use std::fs::File;
+use std::path::PathBuf;
 use tidegate_domain::record::{CursorOrder, Format, Operation};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
@@ -35,7 +37,7 @@ fn record(at: usize) -> Value {
             "phone": format!("+49 30 {:07}", mixed % 10_000_000),
             "company": format!("Company \"{}\" GmbH", at % 3001),
             "website": format!("https://www.example-{}.com/about", at % 997),
-            "jobtitle": (at % 3 != 0).then(|| format!("Lead of {}", at % 77)),
+            "jobtitle": (!at.is_multiple_of(3)).then(|| format!("Lead of {}", at % 77)),
             "city": one_of(&["Berlin", "Köln", "Paris", "Łódź"], mixed),
             "country": "Germany",
             "zip": format!("{:05}", mixed % 100_000),
@@ -109,6 +111,7 @@ fn main() {
             file_bytes as f64 / 1e6
         );
     };
+    let mut kept = std::env::args().nth(1).map(PathBuf::from);
     for _ in 0..3 {
         let begun = cpu_seconds();
         for page in &pages {
@@ -126,7 +129,10 @@ fn main() {
             Format::CsvGzip,
             Format::Parquet,
         ] {
-            let file = tempfile::tempfile().unwrap();
+            let file = match &kept {
+                Some(folder) => File::create_new(folder.join(format.extension())).unwrap(),
+                None => tempfile::tempfile().unwrap(),
+            };
             let begun = cpu_seconds();
             let content = Content::Rows(Operation::Upsert);
             let mut encoder = encoder(format, Some(&columns), file, content).unwrap();
@@ -138,5 +144,6 @@ fn main() {
             assert_eq!((finished.rows, finished.drifted), (RECORDS as u64, 0));
             report(format.extension(), begun, finished.bytes);
         }
+        kept = None;
     }
 }

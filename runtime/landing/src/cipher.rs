@@ -80,7 +80,7 @@ impl StreamCipher {
         move |source| Error::Seal {
             stream,
             operation,
-            source,
+            source: Box::new(source),
         }
     }
 

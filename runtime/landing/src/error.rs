@@ -43,7 +43,7 @@ pub enum Error {
         operation: &'static str,
         /// Why.
         #[source]
-        source: tidegate_broker::Error,
+        source: Box<tidegate_broker::Error>,
     },
     /// Another owner has the stream.
     #[error("another owner has taken stream {stream}; this one stops, and nothing was lost")]

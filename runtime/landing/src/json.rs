@@ -379,8 +379,8 @@ impl<'a> Scanner<'a> {
 fn ends_or_escapes(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
-    let quote = eight ^ (ONES * b'"' as u64);
-    let backslash = eight ^ (ONES * b'\\' as u64);
+    let quote = eight ^ (ONES * u64::from(b'"'));
+    let backslash = eight ^ (ONES * u64::from(b'\\'));
     let quote = quote.wrapping_sub(ONES) & !quote;
     let backslash = backslash.wrapping_sub(ONES) & !backslash;
     let control = eight.wrapping_sub(ONES * 0x20) & !eight;

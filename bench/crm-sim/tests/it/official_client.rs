@@ -9,7 +9,6 @@ use std::process::Command;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_official_client_lists_searches_and_pages() {
     let Some(python) = std::env::var_os("TIDEGATE_TEST_PYTHON") else {
-        println!("TIDEGATE_TEST_PYTHON is not set; `cargo ci` sets it");
         return;
     };
     let config = Config { limit_scale: None, ..Config::default() };

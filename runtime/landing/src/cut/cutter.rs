@@ -236,10 +236,14 @@ impl<'a> Cutter<'a> {
     }
 
     /// Where a scalar's text is: in the body, unless it had escapes or the body goes.
-    fn place(&mut self, span: Span, text: &Cow<'_, str>) -> Text {
-        if matches!(text, Cow::Borrowed(_)) && self.plan.project.is_none() {
-            let quotes = usize::from(text.len() < span.len());
-            return Text::Body(range(span.start + quotes, span.end - quotes));
+    fn place(&mut self, span: Span, text: &str) -> Text {
+        let quotes = usize::from(span.of(self.text).starts_with('"'));
+        let inside = Span {
+            start: span.start + quotes,
+            end: span.end - quotes,
+        };
+        if self.plan.project.is_none() && inside.of(self.text) == text {
+            return Text::Body(range(inside.start, inside.end));
         }
         let start = self.side.len();
         self.side.push_str(text);

@@ -62,7 +62,6 @@ async fn a_guest_that_misbehaves_fails_its_stream_and_lands_nothing() {
         "split-after-save",
         "panic",
         "exit",
-        "grow",
     ] {
         let (site, output) = run(behaviour).await;
         let summary = summary(&output);
