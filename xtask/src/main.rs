@@ -19,7 +19,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo demo [-- --records N --dir DIR --json]   build everything and show a sync
        cargo ci                                       everything that must pass before a change lands
-       cargo proof                                    the long proofs; writes docs/proof/";
+       cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let outcome = Project::locate().and_then(|project| match command.as_str() {
         "demo" => demo::run(&project, &rest),
         "ci" => ci::run(&project),
-        "proof" => proof::run(&project),
+        "proof" => proof::run(&project, &rest),
         _ => Err(anyhow::anyhow!(USAGE)),
     });
     match outcome {

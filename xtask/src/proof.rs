@@ -12,15 +12,16 @@ use crate::stages::Stages;
 use anyhow::{Context as _, ensure};
 use std::fs;
 
-/// Runs all proofs and rewrites `docs/proof/`.
-pub(crate) fn run(project: &Project) -> anyhow::Result<()> {
+/// Runs the proofs and writes their pages to `docs/proof/`. With names, only tests that
+/// hold one of them run, and the model does not.
+pub(crate) fn run(project: &Project, names: &[String]) -> anyhow::Result<()> {
     let mut stages = Stages::default();
-    let outcome = all(project, &mut stages);
+    let outcome = all(project, names, &mut stages);
     stages.report();
     outcome
 }
 
-fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
+fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Result<()> {
     let fragments = project.path("target/proof");
     if fragments.exists() {
         fs::remove_dir_all(&fragments)?;
@@ -28,15 +29,9 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
     fs::create_dir_all(&fragments)?;
     let python = stages.run("python packages", || Python::prepare(project))?;
     stages.run("guests", || guests::build(project, guests::ALL))?;
-    stages.run("model of the protocol", || {
-        let table = output(
-            project
-                .command(python.interpreter())
-                .args(["docs/model/commit_model.py", "full"]),
-        )?;
-        let page = format!("# The model of the commit protocol\n\n```\n{table}\n```\n");
-        Ok(fs::write(fragments.join("model.md"), page)?)
-    })?;
+    if names.is_empty() {
+        stages.run("model of the protocol", || model(project, &python))?;
+    }
     let seaweed = stages.run("start SeaweedFS", || Seaweed::start(project, &python))?;
     stages.run("tests, widened", || {
         project::run(
@@ -47,14 +42,26 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
                     "--workspace",
                     "--tests",
                     "--no-fail-fast",
+                    "--",
                 ])
+                .args(names)
                 .envs(seaweed.environment())
                 .env("TIDEGATE_TEST_PYTHON", python.interpreter())
                 .env("TIDEGATE_PROOF", "1")
-                .env("TIDEGATE_PROOF_DIR", &fragments),
+                .env("TIDEGATE_PROOF_DIR", project.path("target/proof")),
         )
     })?;
     stages.run("pages", || publish(project))
+}
+
+fn model(project: &Project, python: &Python) -> anyhow::Result<()> {
+    let table = output(
+        project
+            .command(python.interpreter())
+            .args(["docs/model/commit_model.py", "full"]),
+    )?;
+    let page = format!("# The model of the commit protocol\n\n```\n{table}\n```\n");
+    Ok(fs::write(project.path("target/proof/model.md"), page)?)
 }
 
 fn publish(project: &Project) -> anyhow::Result<()> {

@@ -227,11 +227,28 @@ async fn orphans_of_a_crash_are_removed_and_needed_files_are_not() {
     assert!(needed.iter().all(|path| path.exists()));
 }
 
+/// Leaves a line where `cargo proof` collects it.
+fn caught(rule: &str, how: &str) {
+    if let Some(folder) = std::env::var_os("TIDEGATE_PROOF_DIR") {
+        let page =
+            std::path::Path::new(&folder).join(format!("mutation-{}.md", rule.replace(' ', "-")));
+        std::fs::write(
+            page,
+            format!("Mutation \"{rule}\" of the commit protocol: caught, {how}.\n"),
+        )
+        .unwrap();
+    }
+}
+
 // The mutations: each breaks one rule, and each is seen by the checks above.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_rewind_a_lost_disk_loses_rows() {
     assert!(some_run_is_wrong(Mutation::SkipRewind, Blow::CrashAfter, true).await);
+    caught(
+        "skip the rewind",
+        "by recovery or by lost rows after the staging disk was lost",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,6 +258,10 @@ async fn a_client_that_trusts_exists_doubles_rows() {
         let fuse = Fuse::at(at, Blow::LoseAnswer);
         let ended = live(world.stream(&fuse, Mutation::TrustForeign)).await;
         if ended.is_err() || !world.is_whole().await {
+            caught(
+                "trust a 412",
+                &format!("by doubled rows, at a lost answer of operation {at}"),
+            );
             return;
         }
     }
@@ -258,6 +279,10 @@ async fn without_the_epoch_guard_a_late_owner_writes_to_the_store() {
             .0
             .late_writes();
         if accepted > 0 {
+            caught(
+                "drop the epoch guard",
+                &format!("by a late owner's write, paused at operation {at}"),
+            );
             return;
         }
     }
@@ -267,6 +292,7 @@ async fn without_the_epoch_guard_a_late_owner_writes_to_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sealing_before_the_file_is_durable_shows_as_a_rewind() {
     assert!(some_run_is_wrong(Mutation::SealBeforeFsync, Blow::CrashAfter, false).await);
+    caught("seal before fsync", "by a rewind although no disk was lost");
 }
 
 /// Whether any crash makes the protocol fail under this mutation: a row lost or
