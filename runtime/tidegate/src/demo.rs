@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use tally::Tally;
 use tidegate_domain::job::JobState;
 use tidegate_domain::record::Format;
+use tidegate_landing::lake::duckdb_view;
 use tidegate_store::clock::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -59,7 +60,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     }
 
     say("\nHistorical sync: every contact by the list endpoint");
-    pass(&prepared, &document, &stage.sync_file).await?;
+    pass(&prepared).await?;
     let history_end = tally::last_slot(&place, &document).await?;
 
     let (edited, created, archived) = stage.change(&arguments);
@@ -67,7 +68,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         "\nIn the CRM, {edited} contacts were edited, {created} created and {archived} archived. Incremental sync:"
     ));
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
-    pass(&prepared, &document, &stage.sync_file).await?;
+    pass(&prepared).await?;
     let peak_rss_bytes = report::peak_rss_bytes(); // before what landed is read back
     let seconds = began.elapsed().as_secs_f64();
     let history = tally::of(&place, &document, 0..=history_end).await?;
@@ -89,7 +90,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         "peak_rss_bytes": peak_rss_bytes,
         "lake": stage.lake_path(),
     });
-    show(&place, &stage, &document, &history, &increment).await?;
+    show(&place, &stage, &document, &history, &increment, kept).await?;
     stage.clear(kept).await;
     if json {
         print_line(&figures.to_string());
@@ -117,10 +118,10 @@ fn folder(arguments: &DemoArgs) -> Result<(PathBuf, bool)> {
 }
 
 /// One run of the sync, with its summary.
-async fn pass(prepared: &Prepared, document: &Document, file: &Path) -> Result<()> {
+async fn pass(prepared: &Prepared) -> Result<()> {
     let began = Instant::now();
     let ran = sync_run::run_prepared(prepared, false).await?;
-    report::job(&ran, prepared, document, file, began.elapsed(), false);
+    report::job(&ran, prepared, began.elapsed(), false, None);
     ensure!(
         ran.state == JobState::Succeeded,
         "the sync did not succeed; the reason stands above"
@@ -301,6 +302,12 @@ target_origins: ['{s3}']
         self.folder.join("s3").join(BUCKET).join("crm")
     }
 
+    /// Where an object of the bucket is on this machine's disk.
+    fn local_path(&self, location: &str) -> String {
+        let below = location.trim_start_matches("s3://");
+        self.folder.join("s3").join(below).display().to_string()
+    }
+
     async fn clear(self, kept: bool) {
         self.crm.shutdown().await;
         self.s3.shutdown().await;
@@ -314,6 +321,8 @@ target_origins: ['{s3}']
                 "{} could not be removed: {error}",
                 self.folder.display()
             ));
+        } else {
+            say("Everything was removed again; --dir DIR keeps it");
         }
     }
 }
@@ -325,9 +334,15 @@ async fn show(
     document: &Document,
     history: &Tally,
     increment: &Tally,
+    kept: bool,
 ) -> Result<()> {
     say("\nWhat the commit log shows:");
-    for view in lake::views(place, document).await? {
+    let mut sql = String::new();
+    for mut view in lake::views(place, document).await? {
+        for seen in &mut view.objects {
+            seen.location = stage.local_path(&seen.location);
+        }
+        sql.push_str(&duckdb_view(&view));
         for seen in &view.objects {
             say(&format!(
                 "  slot {:>3}  {:>9} rows  {:>9.1} kB  {}",
@@ -351,6 +366,11 @@ async fn show(
         history.objects + increment.objects,
         stage.lake_path().display()
     ));
+    if kept {
+        let file = stage.folder.join("view.sql");
+        std::fs::write(&file, sql)?;
+        say(&format!("  look:  duckdb -init {}", file.display()));
+    }
     Ok(())
 }
 

@@ -1,10 +1,9 @@
 //! What a person or a script sees: progress, summaries, errors.
 
-use crate::sync_run::{Document, Prepared};
+use crate::sync_run::Prepared;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,14 +173,13 @@ pub(crate) fn peak_rss_bytes() -> u64 {
     kibibytes.unwrap_or(0) * 1024
 }
 
-/// The summary of a job.
+/// The summary of a job; `hint` is a command that shows what landed.
 pub(crate) fn job(
     ran: &JobReport,
     prepared: &Prepared,
-    document: &Document,
-    path: &Path,
     took: Duration,
     json: bool,
+    hint: Option<&str>,
 ) {
     let progress = &prepared.context.progress;
     let usage = prepared.session.usage();
@@ -253,14 +251,16 @@ pub(crate) fn job(
         usage.retries,
         usage.limit_wait_ms as f64 / 1e3
     ));
-    say(&format!(
-        "  files: {}",
-        prepared.target.locate(&format!(
-            "tenant={}/sync={}/",
-            document.file.tenant, document.file.sync
-        ))
-    ));
-    say(&format!("  look:  tidegate lake view {}", path.display()));
+    if let Some(hint) = hint {
+        say(&format!(
+            "  files: {}",
+            prepared.target.locate(&format!(
+                "tenant={}/sync={}/",
+                prepared.context.tenant, prepared.context.sync
+            ))
+        ));
+        say(&format!("  look:  {hint}"));
+    }
 }
 
 fn word(state: JobState) -> &'static str {

@@ -147,6 +147,15 @@ pub(crate) async fn stop_on_signal(stop: CancellationToken) {
     }
 }
 
+/// The command that shows what a sync landed.
+fn look(place: &Place, path: &Path) -> String {
+    let operator = match &place.operator {
+        Some(operator) => format!(" --operator {}", operator.display()),
+        None => String::new(),
+    };
+    format!("tidegate{operator} lake view {}", path.display())
+}
+
 /// `tidegate sync run FILE`.
 pub(crate) async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
@@ -166,13 +175,7 @@ pub(crate) async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
     .await?;
     let began = tokio::time::Instant::now();
     let ran = run_prepared(&prepared, place.json).await?;
-    report::job(
-        &ran,
-        &prepared,
-        &document,
-        path,
-        began.elapsed(),
-        place.json,
-    );
+    let hint = look(place, path);
+    report::job(&ran, &prepared, began.elapsed(), place.json, Some(&hint));
     Ok(report::exit_code(ran.state))
 }
