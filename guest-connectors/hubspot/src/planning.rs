@@ -11,7 +11,10 @@ pub(crate) const LOOK_BACK_MS: u64 = 120_000;
 
 pub(crate) fn partitions(plan: &Plan<HubSpot>, now_ms: u64) -> Vec<Partition<Slice>> {
     if let Some(wanted) = plan.window {
-        return windows(wanted, plan.partitions_max);
+        // A cursor in the future would pass over what changes before it.
+        let until = wanted.until.min(now_ms);
+        let since = wanted.since.min(until);
+        return windows(Window { since, until }, plan.partitions_max);
     }
     let covered = match plan.mode {
         SyncMode::FullRefresh => None,

@@ -11,6 +11,10 @@ use crate::sync::{Landing, Mode, Window};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Partitions of one plan, those that splits added included: bounds what a connector
+/// can make the host keep.
+pub const PARTITIONS_MAX: usize = 100_000;
+
 /// A partition as the connector planned it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedPartition {
@@ -169,6 +173,12 @@ pub enum Break {
         /// The open one.
         partition: PartitionId,
     },
+    /// A stream would have more partitions than a host keeps.
+    #[error("a stream may have {max} partitions, splits included")]
+    TooMany {
+        /// The bound.
+        max: usize,
+    },
     /// Two partitions of one id.
     #[error("partition {partition} is there twice")]
     Twice {
@@ -271,6 +281,11 @@ impl StreamState {
     }
 
     fn add(&mut self, planned: &[PlannedPartition]) -> Result<(), Break> {
+        if self.partitions.len() + planned.len() > PARTITIONS_MAX {
+            return Err(Break::TooMany {
+                max: PARTITIONS_MAX,
+            });
+        }
         for partition in planned {
             let state = PartitionState {
                 planned: partition.clone(),

@@ -62,6 +62,12 @@ pub enum Error {
         /// How often.
         times: u32,
     },
+    /// Reading ended while a partition was open: never to be reported as a success.
+    #[error("stream {stream} was not read to its end; ask for at least one partition at a time")]
+    Unread {
+        /// The stream.
+        stream: StreamName,
+    },
     /// The store failed.
     #[error("the job could not be recorded")]
     Store(#[from] tidegate_store::Error),
@@ -73,7 +79,7 @@ impl Error {
         match self {
             Error::Connector { source, .. } => source.fault(),
             Error::Landing { source, .. } => source.fault(),
-            Error::NoSuchStream { .. } | Error::Mode { .. } => Fault::Config,
+            Error::NoSuchStream { .. } | Error::Mode { .. } | Error::Unread { .. } => Fault::Config,
             Error::Schema { .. } => Fault::Protocol,
             Error::NoProgress { .. } => Fault::Guest,
             Error::Store(source) => source.fault(),

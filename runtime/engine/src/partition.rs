@@ -4,7 +4,7 @@
 use crate::call;
 use crate::error::Error;
 use crate::sink::PartitionSink;
-use crate::stream::{StreamSpec, SyncContext};
+use crate::stream::{StreamSpec, SyncContext, bounded_wait};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -86,10 +86,15 @@ impl Reading {
                         .map_err(|error| self.landing(error))?;
                     return Ok(Ended::Finished);
                 }
-                ReadOutcome::WaitUntil(until_ms) => return Ok(Ended::Parked(until_ms)),
+                ReadOutcome::WaitUntil(until_ms) => {
+                    return Ok(Ended::Parked(bounded_wait(until_ms)));
+                }
                 ReadOutcome::More => {}
             }
-            fruitless = if sink.saves() > 0 { 0 } else { fruitless + 1 };
+            let state = self.writer.state();
+            let current = state.partitions.get(&partition.planned.id);
+            let moved = current.is_some_and(|current| current.state != partition.state);
+            fruitless = if moved { 0 } else { fruitless + 1 };
             if fruitless >= FRUITLESS_MORE_MAX {
                 return Err(Error::NoProgress {
                     stream: self.spec.name.clone(),
@@ -97,8 +102,7 @@ impl Reading {
                     times: fruitless,
                 });
             }
-            let state = self.writer.state();
-            if let Some(current) = state.partitions.get(&partition.planned.id) {
+            if let Some(current) = current {
                 partition = current.clone();
             }
         }
@@ -146,7 +150,7 @@ impl Reading {
     /// A limit whose end is known parks the partition; everything else is a fault.
     fn parked_by(&self, error: tidegate_sandbox::Error) -> Result<Ended, Error> {
         match error.until_ms() {
-            Some(until_ms) => Ok(Ended::Parked(until_ms)),
+            Some(until_ms) => Ok(Ended::Parked(bounded_wait(until_ms))),
             None => Err(Error::Connector {
                 operation: "read",
                 stream: self.spec.name.clone(),

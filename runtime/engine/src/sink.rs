@@ -45,11 +45,6 @@ impl PartitionSink {
     pub(crate) fn writer(&mut self) -> &mut PartitionWriter {
         &mut self.writer
     }
-
-    /// How often the guest saved.
-    pub(crate) fn saves(&self) -> u64 {
-        self.saves
-    }
 }
 
 #[async_trait]

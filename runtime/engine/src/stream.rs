@@ -26,8 +26,13 @@ use tidegate_landing::target::Target;
 use tidegate_landing::writer::{Landed, Settings, StreamWriter, WriterHandle};
 use tidegate_sandbox::{Connector, PartitionEnd, PlanRequest, StreamInfo};
 use tidegate_store::Store;
+use tidegate_store::clock::now_ms;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Bounds of a wait that a guest asks for, in milliseconds.
+const WAIT_MS_MIN: u64 = 100;
+const WAIT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
 
 /// A stream as a sync asks for it.
 #[derive(Clone, Debug)]
@@ -129,13 +134,26 @@ pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> St
                 source: Box::new(source),
             })
         }
-        (Err(error), _) => failed(&error),
+        (Err(error), _) => ended_by(&error),
         (Ok(_), Err(source)) => failed(&Error::Landing {
             stream: spec.name.clone(),
             source: Box::new(source),
         }),
     };
     run
+}
+
+/// A limit whose end is known parks the stream; everything else is a failure.
+fn ended_by(error: &Error) -> StreamOutcome {
+    match error {
+        Error::Connector { source, .. } => match source.until_ms() {
+            Some(until_ms) => StreamOutcome::Parked {
+                until_ms: bounded_wait(until_ms),
+            },
+            None => failed(error),
+        },
+        _ => failed(error),
+    }
 }
 
 fn failed(error: &Error) -> StreamOutcome {
@@ -201,7 +219,20 @@ async fn read_all(
     };
     let state = prepare(spec, &reading, writer.state()).await?;
     tracing::debug!(stream = %spec.name, generation = state.generation, run = state.run, "reading");
-    let outcome = read_partitions(&reading, spec.partitions_max).await?;
+    let outcome = match read_partitions(&reading, spec.partitions_max).await {
+        // What the cursor pointed at is gone: the next run reads everything anew.
+        Err(error) if error.fault() == Fault::StaleCursor => {
+            let generation = state.generation + 1;
+            let how = GenerationKind {
+                mode: spec.mode,
+                landing: spec.landing,
+            };
+            let begun = writer.change(Change::Begin { generation, how }).await;
+            begun.map_err(|error| landing(spec, error))?;
+            return Err(error);
+        }
+        read => read?,
+    };
     if outcome == StreamOutcome::Succeeded && spec.mode == Mode::FullRefresh {
         let generation = state.generation;
         let completed = writer.change(Change::Complete { generation }).await;
@@ -248,7 +279,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         mode: spec.mode,
         // The history's bounds hold for the first run; later ones go on from it.
         window: if previous.is_empty() {
-            spec.window
+            spec.window.map(until_now)
         } else {
             None
         },
@@ -276,6 +307,22 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         .await
         .map_err(|error| landing(spec, error))?;
     Ok(reading.writer.state())
+}
+
+/// A history ends now at the latest: a cursor must not stand in the future, or what
+/// changes before it would be passed over.
+fn until_now(window: Window) -> Window {
+    let until_ms = window.until_ms.min(now_ms());
+    Window {
+        since_ms: window.since_ms.min(until_ms),
+        until_ms,
+    }
+}
+
+/// A guest's wait, kept between a tenth of a second and a week: neither a hot loop nor for ever.
+pub(crate) fn bounded_wait(until_ms: u64) -> u64 {
+    let now = now_ms();
+    until_ms.clamp(now + WAIT_MS_MIN, now + WAIT_MS_MAX)
 }
 
 fn previous_end(end: &PartitionState) -> PartitionEnd {
@@ -335,7 +382,10 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
             }
             Err(error) => {
                 tracing::warn!(partition = %id, error = %error.chain(), "a partition failed");
-                first_error.get_or_insert(error);
+                // The landing's own failure says more than its echoes.
+                if first_error.as_ref().is_none_or(is_echo) {
+                    first_error = Some(error);
+                }
             }
         }
     }
@@ -347,8 +397,17 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
         (None, Some(until_ms)) => Ok(StreamOutcome::Parked {
             until_ms: *until_ms,
         }),
+        (None, None) if reading.writer.state().open_partitions().next().is_some() => {
+            Err(Error::Unread {
+                stream: reading.spec.name.clone(),
+            })
+        }
         (None, None) => Ok(StreamOutcome::Succeeded),
     }
+}
+
+fn is_echo(error: &Error) -> bool {
+    matches!(error, Error::Landing { source, .. } if matches!(**source, tidegate_landing::Error::Stopped { .. }))
 }
 
 /// After such an error no other partition can succeed.

@@ -200,7 +200,7 @@ impl Run<'_> {
                 _ if self.context.stop.is_cancelled() => StreamOutcome::Stopped,
                 Error::Connector { source, .. } if source.until_ms().is_some() => {
                     StreamOutcome::Parked {
-                        until_ms: source.until_ms().unwrap_or_default(),
+                        until_ms: stream::bounded_wait(source.until_ms().unwrap_or_default()),
                     }
                 }
                 _ => outcome_of(error),

@@ -11,6 +11,9 @@ use tidegate_broker::Keyring;
 use tidegate_domain::id::{PutId, StreamKey};
 use tidegate_store::grants::GrantStore;
 
+/// Keys of one tenant on one target that are looked at; there is one as a rule.
+const KEYS_MAX: usize = 100;
+
 /// Seals and opens the changes of one stream under its tenant's data key. The
 /// additional data binds a change to its stream and batch, so that one cannot be
 /// put in another's place.
@@ -33,41 +36,34 @@ impl StreamCipher {
 
     /// Keeps the tenant's wrapped data key beside its data, so that a lost store can
     /// be rebuilt with the node key alone; takes it from there where the store has
-    /// none.
+    /// none. To be called before anything of the tenant is sealed.
     ///
     /// # Errors
-    /// Where the target fails, or holds a key that this node cannot unwrap.
+    /// Where the target fails, or holds a key that this node cannot unwrap, or holds
+    /// only other keys than the store's.
     pub async fn share_key(&self, target: &dyn Target) -> Result<(), Error> {
-        let folder = format!("tenant={}/_key/", self.key.tenant);
-        let held = self.store.data_key(&self.key.tenant).await?;
-        let found = target.list(&folder, None, 1).await?;
-        match (held, found.first()) {
+        let tenant = &self.key.tenant;
+        let folder = format!("tenant={tenant}/_key/");
+        let found = target.list(&folder, None, KEYS_MAX).await?;
+        match (self.store.data_key(tenant).await?, found.first()) {
             (None, Some(key)) => {
                 let wrapped = target.read(key).await?.unwrap_or_default();
-                let adopted = self
-                    .keyring
-                    .adopt_data_key(&*self.store, &self.key.tenant, &wrapped)
-                    .await;
-                adopted.map_err(self.failed("opened"))
+                let adopted = self.keyring.adopt_data_key(&*self.store, tenant, &wrapped);
+                adopted.await.map_err(self.failed("opened"))
             }
-            (None, None) | (Some(_), None) => {
-                let wrapped = self
-                    .keyring
-                    .wrapped_data_key(&*self.store, &self.key.tenant)
-                    .await;
+            (_, None) => {
+                let wrapped = self.keyring.wrapped_data_key(&*self.store, tenant).await;
                 let wrapped = Bytes::from(wrapped.map_err(self.failed("sealed"))?);
-                let sha256 = log::sha256(&wrapped);
-                let key = format!("{folder}{}", sha256.short());
-                let stamp = Stamp {
-                    sha256,
-                    put_id: PutId::from_bytes(random_bytes()),
-                };
-                match target.create(&key, Payload::Bytes(wrapped), &stamp).await? {
-                    Created::Created | Created::Exists => Ok(()),
-                    Created::Unknown(error) => Err(error.into()),
-                }
+                publish(target, &folder, wrapped).await
             }
-            (Some(_), Some(_)) => Ok(()),
+            (Some(held), Some(_)) => {
+                let own = format!("{folder}{}", log::sha256(&held).short());
+                if found.contains(&own) {
+                    return Ok(());
+                }
+                let tenant = tenant.clone();
+                Err(Error::ForeignKey { tenant })
+            }
         }
     }
 
@@ -110,5 +106,16 @@ impl StreamCipher {
             .unseal(&*self.store, &self.key.tenant, &purpose, &bytes)
             .await;
         Ok(plain.map_err(self.failed("opened"))?.to_vec())
+    }
+}
+
+async fn publish(target: &dyn Target, folder: &str, wrapped: Bytes) -> Result<(), Error> {
+    let sha256 = log::sha256(&wrapped);
+    let key = format!("{folder}{}", sha256.short());
+    let put_id = PutId::from_bytes(random_bytes());
+    let stamp = Stamp { sha256, put_id };
+    match target.create(&key, Payload::Bytes(wrapped), &stamp).await? {
+        Created::Created | Created::Exists => Ok(()),
+        Created::Unknown(error) => Err(error.into()),
     }
 }

@@ -55,19 +55,20 @@ impl Committer {
                 stream: self.stream.key.clone(),
                 source,
             })?;
-        if intent.state == IntentState::Sealed {
-            crash::point("S4.before");
-            for staged in &intent.objects {
+        crash::point("S4.before");
+        for staged in &intent.objects {
+            // What a former run uploaded may have been deleted since.
+            let there = intent.state == IntentState::Uploaded
+                && landed(&self.stream, &staged.object.key, &staged.object.sha256).await?;
+            if !there {
                 self.upload(staged).await?;
             }
-            crash::point("S4.after");
-            crash::point("S5.before");
-            self.stream
-                .store
-                .mark_uploaded(&self.lease, intent.batch)
-                .await?;
-            crash::point("S5.after");
         }
+        crash::point("S4.after");
+        crash::point("S5.before");
+        let marked = self.stream.store.mark_uploaded(&self.lease, intent.batch);
+        marked.await?;
+        crash::point("S5.after");
         self.renew_when_old().await?;
         crash::point("S6.before");
         let slot = next_slot(

@@ -4,7 +4,7 @@ use crate::encode::EncodeError;
 use crate::target;
 use std::path::PathBuf;
 use tidegate_domain::Fault;
-use tidegate_domain::id::StreamKey;
+use tidegate_domain::id::{PartitionId, StreamKey, TenantId};
 use tidegate_domain::stream::Break;
 
 /// A failed step of the commit protocol.
@@ -53,7 +53,7 @@ pub enum Error {
     },
     /// The log shows less than the store knows was committed.
     #[error(
-        "the commit log of stream {stream} lacks slot {slot}, which was committed: objects of the target were deleted or rolled back. Reading is halted; restore the target, or reset the stream"
+        "the commit log of stream {stream} lacks slot {slot}, which was committed: objects of the target were deleted or rolled back. Reading is halted; restore the target, or land under another sync id"
     )]
     LogBehind {
         /// The stream.
@@ -63,7 +63,7 @@ pub enum Error {
     },
     /// A slot does not follow from the one before it.
     #[error(
-        "slot {slot} of the commit log of stream {stream} is not valid: {reason}. Reading is halted; restore the target, or reset the stream"
+        "slot {slot} of the commit log of stream {stream} is not valid: {reason}. Reading is halted; restore the target, or land under another sync id"
     )]
     LogBroken {
         /// The stream.
@@ -82,6 +82,24 @@ pub enum Error {
         #[source]
         source: Break,
     },
+    /// A partition emits and never saves.
+    #[error(
+        "partition {partition} emitted more than {rows_max} records without a checkpoint; save after each page"
+    )]
+    Unsaved {
+        /// The partition.
+        partition: PartitionId,
+        /// Records that may wait.
+        rows_max: usize,
+    },
+    /// The target holds data of this tenant that is sealed under another key.
+    #[error(
+        "the target holds data of tenant {tenant} under another key than this node has; restore the node's database, or land under another prefix"
+    )]
+    ForeignKey {
+        /// The tenant.
+        tenant: TenantId,
+    },
     /// The writer has failed before; the first error was reported.
     #[error("the writer of stream {stream} has stopped")]
     Stopped {
@@ -97,11 +115,14 @@ impl Error {
             Error::Store(source) => source.fault(),
             Error::Target(source) => source.fault(),
             Error::Encode(source) => source.fault(),
-            Error::Chain { .. } => Fault::Guest,
+            Error::Chain { .. } | Error::Unsaved { .. } => Fault::Guest,
             // Another owner goes on with the stream: trying again is harmless.
             Error::Fenced { .. } | Error::Stage { .. } | Error::Stopped { .. } => Fault::Host,
             // A person must look: silently reading anew could hide a loss.
-            Error::Seal { .. } | Error::LogBehind { .. } | Error::LogBroken { .. } => Fault::Config,
+            Error::Seal { .. }
+            | Error::ForeignKey { .. }
+            | Error::LogBehind { .. }
+            | Error::LogBroken { .. } => Fault::Config,
         }
     }
 }

@@ -163,7 +163,7 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
 /// A DuckDB view over what the log shows. Under `append_dedup` it yields the newest
 /// row of each key and leaves deleted keys out.
 pub fn duckdb_view(view: &StreamView) -> String {
-    let name = format!("{}_{}", view.key.sync, view.key.stream).replace(['-', '.'], "_");
+    let name = format!("{}_{}", view.key.sync, view.key.stream);
     if view.objects.is_empty() {
         return format!("-- stream {} has no committed rows yet\n", view.key.stream);
     }
@@ -195,7 +195,7 @@ pub fn duckdb_view(view: &StreamView) -> String {
             let deleted = Operation::Delete.as_str();
             write!(
                 sql,
-                "SELECT * EXCLUDE (_tg_rank) FROM (\n  SELECT *, row_number() OVER (PARTITION BY _tg_key ORDER BY _tg_version DESC NULLS LAST, _tg_extracted_at DESC, _tg_slot DESC) AS _tg_rank FROM rows\n) WHERE _tg_rank = 1 AND _tg_op <> '{deleted}';\n"
+                "SELECT * EXCLUDE (_tg_rank) FROM (\n  SELECT *, row_number() OVER (PARTITION BY _tg_key ORDER BY TRY_CAST(_tg_version AS DECIMAL(38, 9)) DESC NULLS LAST, TRY_CAST(_tg_version AS TIMESTAMPTZ) DESC NULLS LAST, _tg_version DESC NULLS LAST, _tg_extracted_at DESC, _tg_slot DESC) AS _tg_rank FROM rows\n) WHERE _tg_rank = 1 AND _tg_op <> '{deleted}';\n"
             )
             .expect("a String takes all");
         }

@@ -93,16 +93,31 @@ impl Log {
         }
         let mut tail: Vec<Logged> = Vec::new();
         let mut next = from.clone();
-        while let Some(bytes) = self.target.read(&slot_key(&self.key, next.slot)).await? {
-            let logged = self.check(&bytes, &next)?;
-            next = Position {
-                slot: next.slot + 1,
-                previous: Some(logged.sha256.clone()),
-            };
-            tail.push(logged);
+        loop {
+            while let Some(bytes) = self.target.read(&slot_key(&self.key, next.slot)).await? {
+                let logged = self.check(&bytes, &next)?;
+                next = Position {
+                    slot: next.slot + 1,
+                    previous: Some(logged.sha256.clone()),
+                };
+                tail.push(logged);
+            }
+            if !self.has_later(next.slot).await? {
+                return Ok(tail);
+            }
+            // Its owner may have written both between our two looks.
+            if self
+                .target
+                .head(&slot_key(&self.key, next.slot))
+                .await?
+                .is_none()
+            {
+                return Err(Error::LogBehind {
+                    stream: self.key.clone(),
+                    slot: next.slot,
+                });
+            }
         }
-        self.refuse_gap(next.slot).await?;
-        Ok(tail)
     }
 
     fn check(&self, bytes: &Bytes, at: &Position) -> Result<Logged, Error> {
@@ -133,20 +148,12 @@ impl Log {
         })
     }
 
-    /// A slot behind a missing one means that objects were deleted.
-    async fn refuse_gap(&self, missing: u64) -> Result<(), Error> {
+    /// Whether there is a slot behind a missing one.
+    async fn has_later(&self, missing: u64) -> Result<bool, Error> {
         let folder = format!("{}/_log/", stream_prefix(&self.key));
-        let later = self
-            .target
-            .list(&folder, Some(&slot_key(&self.key, missing)), 1)
-            .await?;
-        match later.first() {
-            None => Ok(()),
-            Some(_) => Err(Error::LogBehind {
-                stream: self.key.clone(),
-                slot: missing,
-            }),
-        }
+        let after = slot_key(&self.key, missing);
+        let later = self.target.list(&folder, Some(&after), 1).await?;
+        Ok(!later.is_empty())
     }
 
     /// Creates a slot and finds out whose it is. `Exists` and `Unknown` are both

@@ -12,12 +12,17 @@ use tidegate_domain::stream::{End, PlannedPartition};
 /// Bytes that wait in memory for a save; what is above goes to disk.
 const UNSAVED_BYTES_MAX: usize = 8 << 20;
 
+/// Rows, refused ones included, that may wait for a save: their places stay in memory
+/// when the bodies are spilled.
+const UNSAVED_ROWS_MAX: usize = 2_000_000;
+
 /// Pages of one partition since its last save.
 pub struct PartitionWriter {
     writer: WriterHandle,
     partition: PartitionId,
     unsaved: Vec<Page>,
     unsaved_bytes: usize,
+    unsaved_rows: usize,
     spool_dir: PathBuf,
 }
 
@@ -34,6 +39,7 @@ impl PartitionWriter {
             partition,
             unsaved: Vec::new(),
             unsaved_bytes: 0,
+            unsaved_rows: 0,
             spool_dir,
         }
     }
@@ -41,8 +47,16 @@ impl PartitionWriter {
     /// Takes a page; it counts only with the next save or end.
     ///
     /// # Errors
-    /// Where the spool's disk fails.
+    /// [`Error::Unsaved`] where too much waits for a save, or where the spool's disk
+    /// fails.
     pub async fn push(&mut self, mut page: Page) -> Result<(), Error> {
+        self.unsaved_rows += page.rows.len() + page.rejected.len();
+        if self.unsaved_rows > UNSAVED_ROWS_MAX {
+            return Err(Error::Unsaved {
+                partition: self.partition.clone(),
+                rows_max: UNSAVED_ROWS_MAX,
+            });
+        }
         if self.unsaved_bytes >= UNSAVED_BYTES_MAX {
             let (spool_dir, body) = (self.spool_dir.clone(), page.body.clone());
             let spilled =
@@ -91,11 +105,13 @@ impl PartitionWriter {
     pub fn discard(&mut self) {
         self.unsaved.clear();
         self.unsaved_bytes = 0;
+        self.unsaved_rows = 0;
     }
 
     async fn end_with(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
         let pages = std::mem::take(&mut self.unsaved);
         self.unsaved_bytes = 0;
+        self.unsaved_rows = 0;
         self.writer
             .save(self.partition.clone(), pages, state, end)
             .await

@@ -84,9 +84,21 @@ pub async fn take_over(stream: &Stream) -> Result<Owned, Error> {
         .await?;
     crash::point("A0.after");
 
+    let owned = settle(stream, &log, &lease).await;
+    if owned.is_err() {
+        // Ours, but not in agreement: the next try need not wait for it to run out.
+        if let Err(lost) = stream.store.expire(&lease).await {
+            tracing::debug!(stream = %stream.key, error = %lost, "the lease was lost already");
+        }
+    }
+    owned
+}
+
+/// Steps A1 to A3, under the lease.
+async fn settle(stream: &Stream, log: &Log, lease: &Lease) -> Result<Owned, Error> {
     let row = stream.store.load(&stream.key).await?;
-    let tail = read_and_fence(stream, &log, &lease, &row).await?;
-    reconcile(stream, &log, lease, row, tail).await
+    let tail = read_and_fence(stream, log, lease, &row).await?;
+    reconcile(stream, log, lease.clone(), row, tail).await
 }
 
 fn position(row: &StreamRow) -> Position {

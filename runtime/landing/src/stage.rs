@@ -39,9 +39,13 @@ impl StageDirectory {
             path: root.to_owned(),
             source,
         })?;
-        Ok(StageDirectory {
-            root: root.to_owned(),
-        })
+        // Paths are stored: the same directory must always be spelled the same.
+        let root = root.canonicalize().map_err(|source| Error::Stage {
+            operation: "find itself",
+            path: root.to_owned(),
+            source,
+        })?;
+        Ok(StageDirectory { root })
     }
 }
 

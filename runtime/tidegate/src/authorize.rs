@@ -48,14 +48,20 @@ pub(crate) async fn ensure(
                 file.connection.id
             );
         }
-        by_person(session, method).await?;
+        by_person(session, method, redirect_port(file)).await?;
     }
     Ok(())
 }
 
+/// The loopback port that the provider knows; 0 takes any.
+pub(crate) fn redirect_port(file: &SyncFile) -> u16 {
+    let app = file.connection.oauth_app.as_ref();
+    app.map_or(0, |app| app.redirect_port)
+}
+
 /// Shows the address and waits for the person.
-pub(crate) async fn by_person(session: &Session, method: &str) -> Result<()> {
-    through(session, method, async |url| {
+pub(crate) async fn by_person(session: &Session, method: &str, redirect_port: u16) -> Result<()> {
+    through(session, method, redirect_port, async |url| {
         report::say("Open this address in your browser and consent:");
         report::say(&format!("\n  {url}\n"));
         report::say("Waiting for the answer (10 minutes at the most) ...");
@@ -68,11 +74,14 @@ pub(crate) async fn by_person(session: &Session, method: &str) -> Result<()> {
 pub(crate) async fn through(
     session: &Session,
     method: &str,
+    redirect_port: u16,
     visit: impl AsyncFnOnce(String) -> Result<()>,
 ) -> Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0))
+    let listener = TcpListener::bind(("127.0.0.1", redirect_port))
         .await
-        .context("cannot listen on loopback")?;
+        .with_context(|| {
+            format!("cannot listen on 127.0.0.1:{redirect_port}; is the port taken?")
+        })?;
     let port = listener.local_addr()?.port();
     let pending = session
         .authorize_url(method, &format!("http://127.0.0.1:{port}/callback"))

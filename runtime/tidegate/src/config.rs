@@ -64,6 +64,10 @@ pub(crate) struct OauthAppFile {
     pub(crate) client_id: String,
     /// Secret.
     pub(crate) client_secret: Secret,
+    /// The loopback port of the redirect address (`http://127.0.0.1:PORT/callback`),
+    /// for providers that want it registered; any free one without it.
+    #[serde(default)]
+    pub(crate) redirect_port: u16,
 }
 
 /// A stream in a sync file.
@@ -106,8 +110,8 @@ fn four() -> u32 {
 pub(crate) struct WindowFile {
     /// First instant, RFC 3339.
     pub(crate) since: jiff::Timestamp,
-    /// First instant after it, RFC 3339.
-    pub(crate) until: jiff::Timestamp,
+    /// First instant after it, RFC 3339; without it the run's own time.
+    pub(crate) until: Option<jiff::Timestamp>,
 }
 
 /// A target in a sync file.
@@ -287,7 +291,8 @@ impl SyncFile {
                 ));
             }
             if let Some(window) = &stream.window
-                && (window.since >= window.until || window.since.as_millisecond() < 0)
+                && (window.until.is_some_and(|until| window.since >= until)
+                    || window.since.as_millisecond() < 0)
             {
                 return Err(wrong(
                     field("window"),

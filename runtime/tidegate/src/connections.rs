@@ -14,14 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = Node::open(place, node::operator_file(place)?).await?;
-    let connector = node.connector(&document.connector_path()).await?;
-    let secrets = node::secrets(&document.file.connection)?;
-    let session = node.session(
-        &document.file.tenant,
-        &document.file.connection,
-        &secrets,
-        &connector,
-    )?;
+    let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
+    let (connector, session) = (&prepared.context.connector, &prepared.session);
     let methods = authorize::methods(connector.manifest(), &document.file);
     if methods.is_empty() {
         bail!(
@@ -36,7 +30,7 @@ pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result
             ));
             continue;
         }
-        authorize::by_person(&session, method).await?;
+        authorize::by_person(session, method, authorize::redirect_port(&document.file)).await?;
         report::say(&format!("{method}: authorised"));
     }
     Ok(ExitCode::SUCCESS)

@@ -52,7 +52,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     for method in authorize::methods(prepared.context.connector.manifest(), &document.file) {
         let mut browser = JoinSet::new();
-        authorize::through(&prepared.session, method, async |url| {
+        authorize::through(&prepared.session, method, 0, async |url| {
             consent(url, &mut browser).await
         })
         .await?;
@@ -100,10 +100,13 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
 
 /// The demo's directory, and whether it stays.
 fn folder(arguments: &DemoArgs) -> Result<(PathBuf, bool)> {
-    let given = arguments.dir.clone();
-    let folder = match given {
-        Some(folder) => folder,
-        None => std::env::temp_dir().join(format!("tidegate-demo-{}", std::process::id())),
+    let folder = match &arguments.dir {
+        Some(folder) => folder.clone(),
+        None => tempfile::Builder::new()
+            .prefix("tidegate-demo-")
+            .tempdir()
+            .context("cannot make a temporary directory")?
+            .keep(),
     };
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;

@@ -12,7 +12,7 @@ use tidegate_landing::lake::{self, StreamView};
 /// What the logs of a sync show.
 pub(crate) async fn views(place: &Place, document: &Document) -> Result<Vec<StreamView>> {
     let operator = node::operator_file(place)?;
-    let target = node::open_target(&document.file.target, &operator).await?;
+    let target = node::open_target(&document.file.target, &operator, node::Use::Read).await?;
     let mut views = Vec::new();
     for key in lake::streams(&*target, &document.file.tenant, &document.file.sync).await? {
         views.push(lake::view(&target, &key).await?);

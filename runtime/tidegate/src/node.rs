@@ -3,6 +3,7 @@
 
 use crate::cli::Place;
 use crate::config::{self, ConnectionFile, OperatorFile, TargetFile};
+use crate::report;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,7 +14,7 @@ use tidegate_broker::dial::Dialer;
 use tidegate_broker::{Broker, Class, Connection, Keyring, OauthApp, Session};
 use tidegate_domain::id::TenantId;
 use tidegate_landing::directory::DirectoryTarget;
-use tidegate_landing::s3::{S3Config, S3Target};
+use tidegate_landing::s3::{Conditional, S3Config, S3Target};
 use tidegate_landing::stage::{self, StageDirectory, Staging};
 use tidegate_landing::target::Target;
 use tidegate_sandbox::{CompileLimits, Compiler, Connector, Sandbox};
@@ -21,6 +22,7 @@ use tidegate_store::{SqliteStore, Store};
 
 /// A stream's lease unless the operator says otherwise, in milliseconds.
 const LEASE_MS: u64 = 30_000;
+const LEASE_MS_MIN: u64 = 1_000;
 
 /// Everything that a run shares.
 pub(crate) struct Node {
@@ -88,6 +90,11 @@ impl Node {
             );
         }
         let lease_ms = operator.lease_ms.unwrap_or(LEASE_MS);
+        if lease_ms < LEASE_MS_MIN {
+            bail!(
+                "lease_ms must be {LEASE_MS_MIN} at least, or owners lose streams that they read"
+            );
+        }
         Ok(Node {
             store,
             keyring,
@@ -140,9 +147,9 @@ impl Node {
         }))
     }
 
-    /// Opens a target and proves that it can be used.
+    /// Opens a target and tries its conditional put.
     pub(crate) async fn target(&self, file: &TargetFile) -> Result<Arc<dyn Target>> {
-        open_target(file, &self.operator).await
+        open_target(file, &self.operator, Use::Write).await
     }
 }
 
@@ -167,10 +174,20 @@ pub(crate) fn runs_blind(connector: &Connector) -> bool {
     extra["blind"] == serde_json::Value::Bool(true)
 }
 
-/// Opens a target without a node, for readers.
+/// What a target is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// To read the log; nothing is written.
+    Read,
+    /// To commit; its conditional put is tried first.
+    Write,
+}
+
+/// Opens a target without a node.
 pub(crate) async fn open_target(
     file: &TargetFile,
     operator: &OperatorFile,
+    use_of: Use,
 ) -> Result<Arc<dyn Target>> {
     if let Some(path) = file.url.strip_prefix("file://") {
         if !path.starts_with('/') {
@@ -205,7 +222,14 @@ pub(crate) async fn open_target(
         session_token: None,
     };
     let dialer = Dialer::new(&operator.broker)?.reaching(&operator.target_origins);
-    Ok(Arc::new(S3Target::connect(config, &dialer)?))
+    let target = S3Target::connect(config, &dialer)?;
+    if use_of == Use::Write && target.probe().await? == Conditional::Racy {
+        report::say(&format!(
+            "warning: {} lets several writers create one key; let only this node write there",
+            file.url
+        ));
+    }
+    Ok(Arc::new(target))
 }
 
 fn bail_missing(field: &str) -> Result<secrecy::SecretString, config::Error> {

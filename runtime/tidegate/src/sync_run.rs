@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tidegate_broker::Session;
-use tidegate_domain::id::JobId;
+use tidegate_domain::id::{JobId, StreamKey};
 use tidegate_domain::sync::Window;
 use tidegate_engine::progress::Progress;
 use tidegate_engine::stream::{StreamSpec, SyncContext};
 use tidegate_engine::sync::{self, JobReport};
+use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::target::Target;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +59,7 @@ pub(crate) async fn prepare(
     let session = node.session(&file.tenant, &file.connection, &secrets, &connector)?;
     let blind = node::runs_blind(&connector);
     let target = node.target(&file.target).await?;
+    share_key(node, file, &*target).await?;
     let context = SyncContext {
         tenant: file.tenant.clone(),
         sync: file.sync.clone(),
@@ -87,6 +89,22 @@ pub(crate) async fn prepare(
     })
 }
 
+/// Before anything of the tenant is sealed, its data key is taken from the target or
+/// kept there: a lost database is rebuilt with the node key alone.
+async fn share_key(node: &Node, file: &SyncFile, target: &dyn Target) -> Result<()> {
+    let Some(first) = file.streams.first() else {
+        return Ok(());
+    };
+    let key = StreamKey {
+        tenant: file.tenant.clone(),
+        sync: file.sync.clone(),
+        stream: first.name.clone(),
+    };
+    let store = Arc::clone(&node.store);
+    let cipher = StreamCipher::new(Arc::clone(&node.keyring), store, key);
+    Ok(cipher.share_key(target).await?)
+}
+
 fn spec(stream: &StreamFile) -> StreamSpec {
     let milliseconds =
         |moment: jiff::Timestamp| u64::try_from(moment.as_millisecond()).unwrap_or_default();
@@ -97,7 +115,7 @@ fn spec(stream: &StreamFile) -> StreamSpec {
         fields: stream.fields.clone(),
         window: stream.window.as_ref().map(|window| Window {
             since_ms: milliseconds(window.since),
-            until_ms: milliseconds(window.until),
+            until_ms: window.until.map_or(u64::MAX, milliseconds),
         }),
         partitions_max: stream.partitions_max,
     }

@@ -46,7 +46,7 @@ pub(crate) async fn of(
     slots: RangeInclusive<u64>,
 ) -> Result<Tally> {
     let operator = node::operator_file(place)?;
-    let target = node::open_target(&document.file.target, &operator).await?;
+    let target = node::open_target(&document.file.target, &operator, node::Use::Read).await?;
     let mut tally = Tally::default();
     // 64 bits of a random hash stand for a key: among ten million, two of them are
     // alike with a chance of 3 in a million.
