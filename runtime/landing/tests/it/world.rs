@@ -55,6 +55,17 @@ impl World {
         self.store.clone().expect("there is one but for a moment")
     }
 
+    /// The staging disk is gone; a thread of the dead process may still be writing there.
+    pub(crate) fn lose_disk(&self) {
+        for _ in 0..1_000 {
+            if std::fs::remove_dir_all(self.stage_dir()).is_ok() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        panic!("the staging directory cannot be removed");
+    }
+
     /// The database is gone, with everything in it; the node key is not.
     pub(crate) fn lose_store(&mut self) {
         let directory = self.folder.path().join("db");
