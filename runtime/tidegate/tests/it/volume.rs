@@ -155,7 +155,7 @@ async fn memory_stays_the_same_for_more_records() {
     let (few, many) = if is_proof() {
         (100_000, 1_000_000)
     } else {
-        (20_000, 80_000)
+        (80_000, 240_000)
     };
     let mut peaks = Vec::new();
     for contacts in [few, many] {
