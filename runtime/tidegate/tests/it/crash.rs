@@ -84,7 +84,7 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            let after = Duration::from_millis(60 + seed % 900);
+            let after = Duration::from_millis(60 + seed % 2_400);
             let mut child = site
                 .sync()
                 .stdout(std::process::Stdio::null())
