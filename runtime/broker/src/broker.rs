@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_domain::id::TenantId;
 use tidegate_domain::manifest::Manifest;
-use tidegate_store::Store;
+use tidegate_store::grants::GrantStore;
+use tidegate_store::limits::LimitStore;
 use tokio::sync::Semaphore;
 
 /// One per process. Cheap to clone.
@@ -48,14 +49,15 @@ impl Broker {
     /// [`Error::Config`] where the settings contradict themselves.
     pub fn new(
         config: Config,
-        store: Arc<dyn Store>,
+        grants: Arc<dyn GrantStore>,
+        limits: Arc<dyn LimitStore>,
         keyring: Arc<Keyring>,
     ) -> Result<Self, Error> {
         config.check()?;
         let shared = Shared {
             dialer: Dialer::new(&config)?,
-            limiter: Limiter::new(config.limit_scale, Arc::clone(&store)),
-            grants: Grants::new(store, keyring),
+            limiter: Limiter::new(config.limit_scale, limits),
+            grants: Grants::new(grants, keyring),
             tenants: Mutex::default(),
             config: Arc::new(config),
         };

@@ -22,9 +22,8 @@ use exchange::Client;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
-use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
-use tidegate_store::grants::{GrantKey, GrantState};
+use tidegate_store::grants::{GrantKey, GrantState, GrantStore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -38,7 +37,7 @@ pub(crate) struct Grants {
 
 /// Where grants are kept.
 pub(crate) struct Vault {
-    store: Arc<dyn Store>,
+    store: Arc<dyn GrantStore>,
     keyring: Arc<Keyring>,
     /// Applications that a token endpoint refused, and until when they rest.
     refused_apps: Mutex<HashMap<String, Instant>>,
@@ -128,7 +127,7 @@ pub(crate) fn mapped(config: &Config, url: Url) -> Url {
 }
 
 impl Grants {
-    pub(crate) fn new(store: Arc<dyn Store>, keyring: Arc<Keyring>) -> Self {
+    pub(crate) fn new(store: Arc<dyn GrantStore>, keyring: Arc<Keyring>) -> Self {
         Self {
             vault: Arc::new(Vault {
                 store,

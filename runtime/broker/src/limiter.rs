@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_domain::backoff::Backoff;
 use tidegate_domain::limit::{Admission, MS, Meter, Nanos, SlotId, Ticket, Turn};
 use tidegate_domain::manifest::{Limit, LimitScope, Manifest};
-use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
+use tidegate_store::limits::LimitStore;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -90,13 +90,13 @@ fn unsupported(manifest: &Manifest, error: &tidegate_domain::limit::Unsupported)
 /// Every limit of the process.
 pub(crate) struct Limiter {
     scale: f64,
-    store: Arc<dyn Store>,
+    store: Arc<dyn LimitStore>,
     clock: Clock,
     groups: Mutex<HashMap<String, Arc<Group>>>,
 }
 
 impl Limiter {
-    pub(crate) fn new(scale: f64, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(scale: f64, store: Arc<dyn LimitStore>) -> Self {
         Self {
             scale,
             store,

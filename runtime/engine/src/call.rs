@@ -15,7 +15,12 @@ pub(crate) fn context(sync: &SyncContext) -> CallContext {
     CallContext {
         secrets: Arc::clone(&sync.secrets),
         blind: sync.blind,
-        ..CallContext::new(sync.session.clone(), Arc::clone(&sync.store), scope, stop)
+        ..CallContext::new(
+            sync.session.clone(),
+            Arc::clone(&sync.store) as _,
+            scope,
+            stop,
+        )
     }
 }
 

@@ -115,12 +115,15 @@ pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> St
     let writer = match open(context, spec, info).await {
         Ok(writer) => writer,
         Err(error) => {
-            run.outcome = failed(&error);
+            run.outcome = ended_by(&error);
             return run;
         }
     };
     let handle = writer.handle();
     let landed = handle.landed();
+    let counters = context.progress.stream(&spec.name);
+    counters.follow(landed.clone());
+    counters.partitions_parked.store(0, Ordering::Relaxed);
     let read = read_all(context, spec, info, &handle).await;
     run.generation = handle.state().generation;
     let closed = writer.close().await;
@@ -129,37 +132,22 @@ pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> St
         (Ok(outcome), Ok(_)) => outcome,
         // The landing's failure is the cause, a reader's only its echo.
         (_, Err(source)) if !matches!(source, tidegate_landing::Error::Stopped { .. }) => {
-            failed(&Error::Landing {
-                stream: spec.name.clone(),
-                source: Box::new(source),
-            })
+            landing(spec, source).outcome()
         }
         (Err(error), _) => ended_by(&error),
-        (Ok(_), Err(source)) => failed(&Error::Landing {
-            stream: spec.name.clone(),
-            source: Box::new(source),
-        }),
+        (Ok(_), Err(source)) => landing(spec, source).outcome(),
     };
     run
 }
 
-/// A limit whose end is known parks the stream; everything else is a failure.
+/// What only waits for a time parks the stream: a limit whose end is known, a lease
+/// that another process holds. Everything else is a failure.
 fn ended_by(error: &Error) -> StreamOutcome {
-    match error {
-        Error::Connector { source, .. } => match source.until_ms() {
-            Some(until_ms) => StreamOutcome::Parked {
-                until_ms: bounded_wait(until_ms),
-            },
-            None => failed(error),
+    match error.until_ms() {
+        Some(until_ms) => StreamOutcome::Parked {
+            until_ms: bounded_wait(until_ms),
         },
-        _ => failed(error),
-    }
-}
-
-fn failed(error: &Error) -> StreamOutcome {
-    StreamOutcome::Failed {
-        fault: error.fault(),
-        reason: error.chain(),
+        None => error.outcome(),
     }
 }
 
@@ -187,7 +175,7 @@ async fn open(
     let cipher = StreamCipher::new(Arc::clone(&context.keyring), store, key.clone());
     let stream = Stream {
         key,
-        store: Arc::clone(&context.store),
+        store: Arc::clone(&context.store) as _,
         target: Arc::clone(&context.target),
         staging: Arc::clone(&context.staging),
         cipher,
@@ -216,6 +204,7 @@ async fn read_all(
         spec: spec.clone(),
         info: info.clone(),
         writer: writer.clone(),
+        counters: context.progress.stream(&spec.name),
     };
     let state = prepare(spec, &reading, writer.state()).await?;
     tracing::debug!(stream = %spec.name, generation = state.generation, run = state.run, "reading");
@@ -296,7 +285,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         stream: spec.name.clone(),
         source: Box::new(source),
     })?;
-    reading.sync.progress.add_call(&usage);
+    reading.counters.add_call(&usage);
     let change = Change::Plan {
         run: state.run + 1,
         partitions,
@@ -374,8 +363,7 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
             Ok(Ended::Stopped) => stopped = true,
             Ok(Ended::Parked(until_ms)) => {
                 reading
-                    .sync
-                    .progress
+                    .counters
                     .partitions_parked
                     .fetch_add(1, Ordering::Relaxed);
                 begun.insert(id, Some(until_ms));

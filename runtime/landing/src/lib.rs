@@ -10,6 +10,7 @@ pub mod cut;
 pub mod directory;
 pub mod encode;
 pub mod error;
+mod heartbeat;
 mod json;
 pub mod lake;
 mod lane;

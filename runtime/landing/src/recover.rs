@@ -13,10 +13,9 @@ use std::sync::Arc;
 use tidegate_domain::id::{OwnerToken, PutId, Sha256, StreamKey};
 use tidegate_domain::slot::{Entry, SLOT_VERSION, Slot};
 use tidegate_domain::stream::StreamState;
-use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
 use tidegate_store::crash;
-use tidegate_store::streams::{Intent, Lease, Reconciliation, StreamRow};
+use tidegate_store::streams::{Intent, Lease, Reconciliation, StreamRow, StreamStore};
 
 /// What the protocol needs to know of a stream.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ pub struct Stream {
     /// Which one.
     pub key: StreamKey,
     /// The database.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn StreamStore>,
     /// Where it lands.
     pub target: Arc<dyn Target>,
     /// Where it is staged.

@@ -6,6 +6,7 @@
 
 use crate::Error;
 use crate::commit::Committer;
+use crate::heartbeat;
 use crate::lane::{BatchName, Lane, Shape};
 use crate::page::Page;
 use crate::recover::{Owned, Stream, take_over};
@@ -22,6 +23,7 @@ use tidegate_store::streams::{Intent, IntentState, Lease};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Saves that may wait for the actor.
 const QUEUE: usize = 8;
@@ -138,6 +140,16 @@ impl StreamWriter {
             committed_sender,
             failed,
         ));
+        let lost = CancellationToken::new();
+        tasks.spawn({
+            let (stream, lease) = (stream.clone(), owned.lease.clone());
+            let (first_error, lost) = (Arc::clone(&first_error), lost.clone());
+            async move {
+                keep_first(&first_error, heartbeat::beat(&stream, &lease).await);
+                lost.cancel();
+                Ok(())
+            }
+        });
         let actor = Actor {
             stream: stream.clone(),
             lease: owned.lease.clone(),
@@ -153,7 +165,7 @@ impl StreamWriter {
             committed,
             state: state_sender,
             first_error: Arc::clone(&first_error),
-            renewed_at: Instant::now(),
+            lost,
         };
         tasks.spawn(actor.run(inbox));
         let key = stream.key.clone();
@@ -330,6 +342,14 @@ fn count(landed: &mut Landed, intent: &Intent) {
     }
 }
 
+/// Comes at that time; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The one owner of a stream's state.
 struct Actor {
     stream: Stream,
@@ -348,18 +368,18 @@ struct Actor {
     committed: watch::Receiver<u64>,
     state: watch::Sender<StreamState>,
     first_error: Arc<Mutex<Option<Error>>>,
-    renewed_at: Instant,
+    /// The lease is gone, or the store is.
+    lost: CancellationToken,
 }
 
 impl Actor {
     async fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), Error> {
-        let heartbeat = Duration::from_millis(self.stream.lease_ms / 3);
         loop {
-            let wake_at = self.seal_at().unwrap_or(self.renewed_at + heartbeat);
-            let wake_at = wake_at.min(self.renewed_at + heartbeat);
+            let full_at = self.seal_at();
             let done = tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(wake_at) => self.on_time(heartbeat).await,
+                () = self.lost.cancelled() => return Ok(()),
+                () = at(full_at) => self.seal_if_full().await,
                 message = inbox.recv() => match message {
                     Some(message) => self.on_message(message).await,
                     None => return Ok(()),
@@ -370,17 +390,6 @@ impl Actor {
                 return Ok(()); // dropping the inbox tells the handles
             }
         }
-    }
-
-    async fn on_time(&mut self, heartbeat: Duration) -> Result<(), Error> {
-        if self.renewed_at.elapsed() >= heartbeat {
-            self.stream
-                .store
-                .renew(&self.lease, self.stream.lease_ms)
-                .await?;
-            self.renewed_at = Instant::now();
-        }
-        self.seal_if_full().await
     }
 
     async fn on_message(&mut self, message: Message) -> Result<(), Error> {

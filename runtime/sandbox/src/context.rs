@@ -6,7 +6,6 @@ use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_broker::Session;
-use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
 use tidegate_store::kv::{KvScope, KvStore};
 use tokio_util::sync::CancellationToken;
@@ -46,7 +45,7 @@ impl CallContext {
     /// and fresh random numbers.
     pub fn new(
         session: Session,
-        store: Arc<dyn Store>,
+        store: Arc<dyn KvStore>,
         scope: KvScope,
         cancel: CancellationToken,
     ) -> CallContext {

@@ -6,9 +6,8 @@ use crate::Error;
 use std::sync::Arc;
 use tidegate_domain::limit::{MS, Meter, Nanos};
 use tidegate_domain::manifest::{CalendarPeriod, Limit, LimitRule};
-use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
-use tidegate_store::limits::Reserved;
+use tidegate_store::limits::{LimitStore, Reserved};
 use tokio::sync::Mutex;
 
 /// Blocks for each window: a restart counts a block as a whole.
@@ -21,7 +20,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// The durable side of one limit.
 pub(super) struct Ledger {
     name: String,
-    store: Arc<dyn Store>,
+    store: Arc<dyn LimitStore>,
     block: u64,
     /// How long after its reservation a block may be spent.
     spend_within_ms: u64,
@@ -44,7 +43,7 @@ impl Ledger {
         name: &str,
         limit: &Limit,
         scale: f64,
-        store: Arc<dyn Store>,
+        store: Arc<dyn LimitStore>,
     ) -> Option<Arc<Self>> {
         let window_ms = match limit.rule {
             LimitRule::Rolling | LimitRule::Fixed => limit.per_ms,

@@ -14,7 +14,8 @@ use tidegate_domain::manifest::{
     AuthKind, AuthMethod, Endpoint, EndpointRole, KeyPart, KeyPlace, Limit, LimitRule, LimitScope,
     Manifest, OauthClient, OauthCode, ResponseClass, ResponseRule,
 };
-use tidegate_store::{SqliteStore, Store};
+use tidegate_store::SqliteStore;
+use tidegate_store::grants::GrantStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,8 @@ pub(crate) const CLIENT_SECRET: &str = "CANARY-client-secret";
 
 pub(crate) struct Fixture {
     pub(crate) dir: TempDir,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) grants: Arc<dyn GrantStore>,
+    limits: Arc<SqliteStore>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) broker: Broker,
     pub(crate) config: Config,
@@ -41,13 +43,14 @@ impl Fixture {
 
     pub(crate) fn with(server: &Server, change: impl FnOnce(&mut Config, &mut Manifest)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&dir.path().join("state")).unwrap());
-        Self::on(dir, store, server, change)
+        let store = Arc::new(SqliteStore::open(&dir.path().join("state")).unwrap());
+        Self::on(dir, Arc::clone(&store) as _, store, server, change)
     }
 
     pub(crate) fn on(
         dir: TempDir,
-        store: Arc<dyn Store>,
+        grants: Arc<dyn GrantStore>,
+        limits: Arc<SqliteStore>,
         server: &Server,
         change: impl FnOnce(&mut Config, &mut Manifest),
     ) -> Self {
@@ -56,10 +59,17 @@ impl Fixture {
         config.spool_dir = dir.path().to_owned();
         let mut manifest = manifest();
         change(&mut config, &mut manifest);
-        let broker = Broker::new(config.clone(), Arc::clone(&store), Arc::clone(&keyring)).unwrap();
+        let broker = Broker::new(
+            config.clone(),
+            Arc::clone(&grants),
+            Arc::clone(&limits) as _,
+            Arc::clone(&keyring),
+        )
+        .unwrap();
         Self {
             dir,
-            store,
+            grants,
+            limits,
             keyring,
             broker,
             config,
@@ -69,8 +79,13 @@ impl Fixture {
 
     /// Another process on the same database, as far as the broker can tell.
     pub(crate) fn second_broker(&self) -> Broker {
-        let store = Arc::clone(&self.store);
-        Broker::new(self.config.clone(), store, Arc::clone(&self.keyring)).unwrap()
+        Broker::new(
+            self.config.clone(),
+            Arc::clone(&self.grants),
+            Arc::clone(&self.limits) as _,
+            Arc::clone(&self.keyring),
+        )
+        .unwrap()
     }
 
     pub(crate) fn connection(&self) -> Connection {

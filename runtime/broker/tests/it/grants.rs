@@ -94,7 +94,7 @@ fn key() -> GrantKey {
 }
 
 async fn stored(fixture: &Fixture) -> (u64, GrantState) {
-    let grant = fixture.store.grant(&key()).await.unwrap().unwrap();
+    let grant = fixture.grants.grant(&key()).await.unwrap().unwrap();
     (grant.version, grant.state)
 }
 
@@ -371,9 +371,9 @@ async fn a_lost_answer_within_the_providers_grace_costs_nothing() {
 async fn a_pair_that_the_store_did_not_take_is_kept_and_never_used_before_it_does() {
     let (provider, server) = provider(0).await;
     let dir = tempfile::tempdir().unwrap();
-    let inner = SqliteStore::open(&dir.path().join("state")).unwrap();
-    let faulty = Arc::new(Faulty::new(inner));
-    let fixture = Fixture::on(dir, Arc::clone(&faulty) as _, &server, |_, _| ());
+    let store = Arc::new(SqliteStore::open(&dir.path().join("state")).unwrap());
+    let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
+    let fixture = Fixture::on(dir, Arc::clone(&faulty) as _, store, &server, |_, _| ());
     let session = fixture.session();
     fixture.authorise(&session).await;
     provider.life_s.store(3600, Ordering::SeqCst);

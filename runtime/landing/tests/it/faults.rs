@@ -9,17 +9,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tidegate_domain::id::{JobId, OwnerToken, Sha256, StreamKey, SyncId, TenantId};
+use tidegate_domain::id::{OwnerToken, Sha256, StreamKey};
 use tidegate_domain::slot::Slot;
 use tidegate_domain::stream::StreamState;
 use tidegate_landing::stage::{StageDirectory, Staging};
 use tidegate_landing::target::{Created, Error as TargetError, Head, Payload, Stamp, Target};
-use tidegate_store::grants::{GrantKey, GrantState, GrantStore, StoredGrant};
-use tidegate_store::jobs::{JobRow, JobStore};
-use tidegate_store::kv::{KvScope, KvStore};
-use tidegate_store::limits::{LimitStore, Reserved};
+use tidegate_store::Error;
 use tidegate_store::streams::{Intent, Lease, Reconciliation, StreamRow, StreamStore};
-use tidegate_store::{Error, Store};
 use tokio::sync::watch;
 
 /// A rule of the protocol that is broken on purpose.
@@ -142,7 +138,7 @@ impl Fuse {
 }
 
 pub(crate) struct FaultyStore {
-    inner: Arc<dyn Store>,
+    inner: Arc<dyn StreamStore>,
     fuse: Arc<Fuse>,
     mutation: Mutation,
     owners: Arc<Owners>,
@@ -158,7 +154,7 @@ pub(crate) struct Owners {
 
 impl FaultyStore {
     pub(crate) fn new(
-        inner: Arc<dyn Store>,
+        inner: Arc<dyn StreamStore>,
         fuse: Arc<Fuse>,
         mutation: Mutation,
         owners: Arc<Owners>,
@@ -281,110 +277,6 @@ impl StreamStore for FaultyStore {
 
     async fn staged_paths(&self) -> Result<Vec<PathBuf>, Error> {
         self.inner.staged_paths().await
-    }
-}
-
-#[async_trait]
-impl GrantStore for FaultyStore {
-    async fn grant(&self, key: &GrantKey) -> Result<Option<StoredGrant>, Error> {
-        self.inner.grant(key).await
-    }
-    async fn put_grant(&self, key: &GrantKey, version: u64, sealed: &[u8]) -> Result<bool, Error> {
-        self.inner.put_grant(key, version, sealed).await
-    }
-    async fn begin_refresh(
-        &self,
-        key: &GrantKey,
-        version: u64,
-        owner: OwnerToken,
-        lifetime_ms: u64,
-    ) -> Result<bool, Error> {
-        self.inner
-            .begin_refresh(key, version, owner, lifetime_ms)
-            .await
-    }
-    async fn finish_refresh(
-        &self,
-        key: &GrantKey,
-        version: u64,
-        owner: OwnerToken,
-        sealed: &[u8],
-    ) -> Result<bool, Error> {
-        self.inner.finish_refresh(key, version, owner, sealed).await
-    }
-    async fn abandon_refresh(
-        &self,
-        key: &GrantKey,
-        version: u64,
-        owner: OwnerToken,
-        state: GrantState,
-    ) -> Result<bool, Error> {
-        self.inner.abandon_refresh(key, version, owner, state).await
-    }
-    async fn data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>, Error> {
-        self.inner.data_key(tenant).await
-    }
-    async fn put_data_key(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Vec<u8>, Error> {
-        self.inner.put_data_key(tenant, wrapped).await
-    }
-}
-
-#[async_trait]
-impl KvStore for FaultyStore {
-    async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.inner.kv_get(scope, key).await
-    }
-    async fn kv_set(&self, scope: &KvScope, key: &str, value: &[u8]) -> Result<(), Error> {
-        self.inner.kv_set(scope, key, value).await
-    }
-    async fn kv_remove(&self, scope: &KvScope, key: &str) -> Result<(), Error> {
-        self.inner.kv_remove(scope, key).await
-    }
-    async fn kv_keys(
-        &self,
-        scope: &KvScope,
-        prefix: &str,
-        limit: u32,
-    ) -> Result<Vec<String>, Error> {
-        self.inner.kv_keys(scope, prefix, limit).await
-    }
-    async fn kv_bytes(&self, scope: &KvScope) -> Result<u64, Error> {
-        self.inner.kv_bytes(scope).await
-    }
-}
-
-#[async_trait]
-impl JobStore for FaultyStore {
-    async fn put_job(&self, row: &JobRow) -> Result<(), Error> {
-        self.inner.put_job(row).await
-    }
-    async fn job(&self, id: &JobId) -> Result<Option<JobRow>, Error> {
-        self.inner.job(id).await
-    }
-    async fn jobs_of(
-        &self,
-        tenant: &TenantId,
-        sync: &SyncId,
-        limit: u32,
-    ) -> Result<Vec<JobRow>, Error> {
-        self.inner.jobs_of(tenant, sync, limit).await
-    }
-}
-
-#[async_trait]
-impl LimitStore for FaultyStore {
-    async fn reserve_units(
-        &self,
-        limit: &str,
-        block: Reserved,
-        forget_before_ms: u64,
-    ) -> Result<(), Error> {
-        self.inner
-            .reserve_units(limit, block, forget_before_ms)
-            .await
-    }
-    async fn reserved_units(&self, limit: &str) -> Result<Vec<Reserved>, Error> {
-        self.inner.reserved_units(limit).await
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::faults::{Blow, Fuse, Mutation};
 use crate::world::{World, live};
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_landing::Error;
 
 /// Runs owners one after the other until one finishes; each but the last may be
@@ -321,4 +322,28 @@ async fn some_run_is_wrong(mutation: Mutation, blow: Blow, lose_disk: bool) -> b
         }
     }
     false
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_waits_for_a_slow_upload_keeps_its_lease() {
+    const LEASE_MS: u64 = 300;
+    let undisturbed = Fuse::never();
+    live(World::new().stream_to_slow_target(&undisturbed, LEASE_MS))
+        .await
+        .unwrap();
+
+    let world = World::new();
+    let upload = Fuse::at(undisturbed.passed() / 2, Blow::Hang);
+    let owner = live(world.stream_to_slow_target(&upload, LEASE_MS));
+    let rival = async {
+        upload.blown().await;
+        tokio::time::sleep(Duration::from_millis(3 * LEASE_MS)).await;
+        let refused = live(world.stream(&Fuse::never(), Mutation::None)).await;
+        upload.resume();
+        refused
+    };
+    let (owner, rival) = tokio::join!(owner, rival);
+    assert!(rival.is_err(), "a rival took the stream of a live owner");
+    owner.unwrap();
+    assert_eq!(world.landed().await, World::truth());
 }

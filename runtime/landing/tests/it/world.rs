@@ -23,7 +23,8 @@ use tidegate_landing::recover::Stream;
 use tidegate_landing::stage::{StageDirectory, Staging};
 use tidegate_landing::target::Target;
 use tidegate_landing::writer::{Settings, StreamWriter};
-use tidegate_store::{SqliteStore, Store};
+use tidegate_store::SqliteStore;
+use tidegate_store::streams::StreamStore;
 
 /// Rows of each partition of the source.
 pub(crate) const ROWS: u64 = 23;
@@ -33,7 +34,7 @@ const PLAN: [&str; 2] = ["narrow", "wide"];
 
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
-    store: Option<Arc<dyn Store>>,
+    store: Option<Arc<SqliteStore>>,
     keyring: Arc<Keyring>,
     owners: Arc<Owners>,
 }
@@ -51,7 +52,7 @@ impl World {
         }
     }
 
-    fn store(&self) -> Arc<dyn Store> {
+    fn store(&self) -> Arc<SqliteStore> {
         self.store.clone().expect("there is one but for a moment")
     }
 
@@ -124,6 +125,16 @@ impl World {
         }
     }
 
+    /// The stream's parts, with a target behind `fuse`.
+    pub(crate) fn stream_to_slow_target(&self, fuse: &Arc<Fuse>, lease_ms: u64) -> Stream {
+        let target = FaultyTarget::new(self.target(), Arc::clone(fuse), Mutation::None);
+        Stream {
+            target: Arc::new(target),
+            lease_ms,
+            ..self.stream(&Fuse::never(), Mutation::None)
+        }
+    }
+
     pub(crate) fn key(&self) -> StreamKey {
         StreamKey {
             tenant: TenantId::parse("acme").unwrap(),
@@ -142,7 +153,7 @@ impl World {
 
     /// The stream's parts behind `fuse` and `mutation`.
     pub(crate) fn stream(&self, fuse: &Arc<Fuse>, mutation: Mutation) -> Stream {
-        let store: Arc<dyn Store> = Arc::new(FaultyStore::new(
+        let store: Arc<dyn StreamStore> = Arc::new(FaultyStore::new(
             self.store(),
             Arc::clone(fuse),
             mutation,

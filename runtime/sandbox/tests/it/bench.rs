@@ -18,8 +18,8 @@ use tidegate_sandbox::{
     CallContext, CompileLimits, Compiler, Config, Connector, Directive, Line, LogSink, ReadRequest,
     Sandbox, Sink, SinkError, StreamInfo,
 };
+use tidegate_store::SqliteStore;
 use tidegate_store::kv::KvScope;
-use tidegate_store::{SqliteStore, Store};
 use tokio_util::sync::CancellationToken;
 
 /// The token of the test connection; it must not be found where it does not belong.
@@ -28,7 +28,7 @@ pub(crate) const TOKEN: &str = "canary-token-5f1c9ad0";
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
     pub(crate) sandbox: Sandbox,
-    store: Arc<dyn Store>,
+    store: Arc<SqliteStore>,
     keyring: Arc<Keyring>,
 }
 
@@ -103,8 +103,13 @@ impl Bench {
             limit_scale: f64::INFINITY,
             ..tidegate_broker::Config::default()
         };
-        let broker =
-            Broker::new(config, Arc::clone(&self.store), Arc::clone(&self.keyring)).unwrap();
+        let broker = Broker::new(
+            config,
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.keyring),
+        )
+        .unwrap();
         let tenant = TenantId::parse("acme").unwrap();
         let connection = ConnectionId::parse("crm").unwrap();
         let session = broker.session(Connection {
@@ -120,7 +125,7 @@ impl Bench {
         let scope = KvScope { tenant, connection };
         CallContext::new(
             session,
-            Arc::clone(&self.store),
+            Arc::clone(&self.store) as _,
             scope,
             CancellationToken::new(),
         )
