@@ -1,9 +1,10 @@
 //! When an open batch is sealed: one pure decision.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The bounds of a batch; whichever is met first seals it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchPolicy {
     /// Encoded bytes of all its files.

@@ -1,10 +1,13 @@
 //! The eight kinds of failure; every error of every crate answers to one.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What went wrong, as far as policy is concerned. The engine decides on this
 /// and never on an error's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The configuration cannot work; a person must change it.

@@ -3,6 +3,7 @@
 //! Names that reach object keys are limited to characters that are safe in every
 //! file system and every S3 dialect.
 
+use crate::text_schema::text_schema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -84,6 +85,8 @@ macro_rules! names {
                 out.write_str(&self.0)
             }
         }
+
+        text_schema!($name, concat!("The id of a ", $kind, "."), "^[A-Za-z0-9][A-Za-z0-9_.-]*$", $max);
     )*};
 }
 
@@ -233,6 +236,8 @@ impl fmt::Display for Sha256 {
         out.write_str(&self.0)
     }
 }
+
+text_schema!(Sha256, "A sha256, in hex.", "^[0-9a-f]{64}$", 64);
 
 #[cfg(test)]
 mod tests {

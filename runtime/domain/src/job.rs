@@ -1,13 +1,22 @@
 //! The state machine of a job: what happens to its streams decides what becomes
 //! of it. Actors do the I/O; this only says what follows.
+//!
+//! **Invariants**, held by a property test: a final job never changes; a stream that
+//! waits is neither woken before its time nor forgotten by the end of the job, unless
+//! somebody cancelled it; a job that waits says until when.
 
+mod step;
+
+use crate::backoff::Backoff;
 use crate::fault::Fault;
-use crate::id::StreamName;
+use crate::id::{JobId, StreamName};
+use crate::spec::WindowSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// What became of one stream of a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum StreamOutcome {
     /// Still being read, or not begun.
@@ -16,6 +25,15 @@ pub enum StreamOutcome {
     Parked {
         /// When the first of them goes on, in milliseconds since the epoch.
         until_ms: u64,
+    },
+    /// Ended by a fault that is worth another try.
+    Retrying {
+        /// When it is tried again, in milliseconds since the epoch.
+        until_ms: u64,
+        /// The kind.
+        fault: Fault,
+        /// The error, for people; holds no secret.
+        reason: String,
     },
     /// Read to its end and committed.
     Succeeded,
@@ -30,8 +48,22 @@ pub enum StreamOutcome {
     },
 }
 
+impl StreamOutcome {
+    /// When a stream that waits goes on, in milliseconds since the epoch.
+    pub fn waits_until_ms(&self) -> Option<u64> {
+        match self {
+            StreamOutcome::Parked { until_ms } | StreamOutcome::Retrying { until_ms, .. } => {
+                Some(*until_ms)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waits for a worker.
@@ -53,6 +85,18 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// All of them.
+    pub const ALL: [JobState; 8] = [
+        JobState::Queued,
+        JobState::Running,
+        JobState::Parked,
+        JobState::Retrying,
+        JobState::Succeeded,
+        JobState::Degraded,
+        JobState::Failed,
+        JobState::Cancelled,
+    ];
+
     /// Whether nothing more will happen to it.
     pub fn is_final(self) -> bool {
         matches!(
@@ -60,44 +104,256 @@ impl JobState {
             JobState::Succeeded | JobState::Degraded | JobState::Failed | JobState::Cancelled
         )
     }
+
+    /// The word in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobState::Queued => "queued",
+            JobState::Running => "running",
+            JobState::Parked => "parked",
+            JobState::Retrying => "retrying",
+            JobState::Succeeded => "succeeded",
+            JobState::Degraded => "degraded",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// A job as far as policy goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
     /// Where it is.
     pub state: JobState,
-    /// Attempts begun.
+    /// How often a worker took it: the number of its last attempt. Going on after a park
+    /// counts here, but never against the retry budget.
     pub attempts: u32,
-    /// Attempts since the last that made progress; what the budget counts.
-    pub fruitless: u32,
     /// By stream.
     pub streams: BTreeMap<StreamName, StreamOutcome>,
+    /// Attempts of each stream that failed since it last made progress; what the budget
+    /// counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fruitless: BTreeMap<StreamName, u32>,
+    /// Workers in a row that were lost while they held it.
+    #[serde(default)]
+    pub lost: u32,
+    /// Whether it was given up because its workers kept being lost.
+    #[serde(default)]
+    pub poisoned: bool,
+    /// Why the running attempt was told to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// The streams that ended in the running attempt, and whether they made progress.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ended: BTreeMap<StreamName, bool>,
 }
 
-/// How often a job is tried without progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a running attempt is told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Stop {
+    /// Someone asked for the job's end.
+    Cancel,
+    /// The worker goes away; another goes on.
+    Drain,
+    /// The hours in which it may run are over.
+    Pause {
+        /// When they begin again, in milliseconds since the epoch.
+        until_ms: u64,
+    },
+}
+
+/// Why a job failed, in whole or in part: what failed jobs are found by.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// [`Fault::Config`], or nothing to read.
+    Config,
+    /// [`Fault::Auth`].
+    Auth,
+    /// [`Fault::Throttled`], more often than the budget allows.
+    Throttled,
+    /// [`Fault::Transient`], more often than the budget allows.
+    Transient,
+    /// [`Fault::StaleCursor`].
+    StaleCursor,
+    /// [`Fault::Protocol`].
+    Protocol,
+    /// [`Fault::Guest`].
+    Guest,
+    /// [`Fault::Host`], more often than the budget allows.
+    Host,
+    /// Every worker that took it was lost.
+    Poison,
+}
+
+impl From<Fault> for Reason {
+    fn from(fault: Fault) -> Reason {
+        match fault {
+            Fault::Config => Reason::Config,
+            Fault::Auth => Reason::Auth,
+            Fault::Throttled => Reason::Throttled,
+            Fault::Transient => Reason::Transient,
+            Fault::StaleCursor => Reason::StaleCursor,
+            Fault::Protocol => Reason::Protocol,
+            Fault::Guest => Reason::Guest,
+            Fault::Host => Reason::Host,
+        }
+    }
+}
+
+impl Reason {
+    /// The word in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Config => "config",
+            Reason::Auth => "auth",
+            Reason::Throttled => "throttled",
+            Reason::Transient => "transient",
+            Reason::StaleCursor => "stale_cursor",
+            Reason::Protocol => "protocol",
+            Reason::Guest => "guest",
+            Reason::Host => "host",
+            Reason::Poison => "poison",
+        }
+    }
+}
+
+/// What a job is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum JobRequest {
+    /// Read what is new.
+    Sync,
+    /// Read everything anew, in a new generation.
+    Resync {
+        /// Of these streams; empty means all of the sync.
+        #[serde(default)]
+        streams: Vec<StreamName>,
+    },
+    /// Read a span of the history again, with cursors of its own.
+    Backfill {
+        /// Of this stream.
+        stream: StreamName,
+        /// This span.
+        window: WindowSpec,
+    },
+}
+
+/// What made a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Trigger {
+    /// A person, on the command line or in the console.
+    Manual,
+    /// Its schedule.
+    Schedule,
+    /// A call of the API.
+    Api,
+    /// The end of another job.
+    After {
+        /// That one.
+        job: JobId,
+    },
+    /// Someone asked to try a job again.
+    Retry {
+        /// That one.
+        job: JobId,
+    },
+}
+
+/// What a job, and a request that it sends, is for. Under contention the classes share
+/// by weight; what one does not use, the others get.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// 60 of 100.
+    Live,
+    /// 30 of 100.
+    #[default]
+    Incremental,
+    /// 10 of 100.
+    History,
+}
+
+impl Class {
+    /// All of them, the heaviest first.
+    pub const ALL: [Class; 3] = [Class::Live, Class::Incremental, Class::History];
+
+    /// Its share under contention, of 100.
+    pub fn weight(self) -> u32 {
+        match self {
+            Class::Live => 60,
+            Class::Incremental => 30,
+            Class::History => 10,
+        }
+    }
+
+    /// Its place in [`Class::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// How often a job is tried without progress, and how long it waits before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryBudget {
-    /// Fruitless attempts before the job fails.
+    /// Attempts of a stream without progress before it fails.
     pub fruitless_max: u32,
+    /// Workers lost in a row, without progress, before the job is given up.
+    pub lost_max: u32,
+    /// The waits between attempts.
+    pub backoff: Backoff,
 }
 
 /// What happens to a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A worker took it.
-    Claimed,
-    /// A stream's outcome changed.
-    Stream(StreamName, StreamOutcome),
-    /// The attempt is over.
-    AttemptEnded {
-        /// Whether any batch was committed in it.
+    /// A worker took it. Where another still held it, that one was lost.
+    Claimed {
+        /// The time, in milliseconds since the epoch.
+        now_ms: u64,
+        /// Whether anything was committed for it since it was last taken; asked only
+        /// where the worker was lost.
         progressed: bool,
     },
-    /// Its time has come.
-    Woken,
+    /// A stream's outcome changed.
+    Stream {
+        /// Which one.
+        name: StreamName,
+        /// To what.
+        outcome: StreamOutcome,
+        /// Whether any batch of it was committed in this attempt.
+        progressed: bool,
+    },
+    /// The attempt is over.
+    AttemptEnded {
+        /// The time, in milliseconds since the epoch.
+        now_ms: u64,
+        /// Any value, drawn evenly; spreads the retries.
+        random: u64,
+    },
     /// Someone asked for its end.
     CancelRequested,
+    /// The worker that holds it goes away.
+    DrainRequested,
+    /// It may not run before this time (epoch milliseconds).
+    PausedUntil(u64),
 }
 
 /// What an actor does next.
@@ -105,12 +361,12 @@ pub enum Event {
 pub enum Action {
     /// Nothing.
     None,
-    /// Run the streams that are neither succeeded nor failed for good.
+    /// Run the streams whose outcome is [`StreamOutcome::Running`].
     Run,
-    /// Give the worker back and wake the job at this time (epoch milliseconds).
-    ParkUntil(u64),
-    /// Try again after the back-off for this many fruitless attempts.
-    RetryAfter(u32),
+    /// Give the worker back and take the job again at this time (epoch milliseconds).
+    WaitUntil(u64),
+    /// Give the worker back; any may take the job at once.
+    Requeue,
     /// Tell the running guests to stop.
     Stop,
     /// It is over.
@@ -123,196 +379,51 @@ impl Job {
         Job {
             state: JobState::Queued,
             attempts: 0,
-            fruitless: 0,
             streams: streams
                 .into_iter()
                 .map(|stream| (stream, StreamOutcome::Running))
                 .collect(),
+            fruitless: BTreeMap::new(),
+            lost: 0,
+            poisoned: false,
+            stop: None,
+            ended: BTreeMap::new(),
         }
     }
 
-    /// What follows from `event`. Events that a final job gets change nothing.
-    pub fn step(&mut self, event: Event, budget: RetryBudget) -> Action {
-        if self.state.is_final() {
-            return Action::None;
-        }
-        match event {
-            Event::Claimed | Event::Woken => {
-                self.state = JobState::Running;
-                self.attempts += 1;
-                self.reopen();
-                Action::Run
-            }
-            Event::Stream(stream, outcome) => {
-                self.streams.insert(stream, outcome);
-                Action::None
-            }
-            Event::CancelRequested => {
-                if self.state == JobState::Running {
-                    return Action::Stop;
-                }
-                self.state = JobState::Cancelled;
-                Action::Finish
-            }
-            Event::AttemptEnded { progressed } => self.end_attempt(progressed, budget),
+    /// When a worker may take it, in milliseconds since the epoch: 0 for at once, none
+    /// while one holds it or when it is over.
+    pub fn wakes_at_ms(&self) -> Option<u64> {
+        match self.state {
+            JobState::Queued => Some(0),
+            JobState::Parked | JobState::Retrying => self.first_wait_ms(),
+            _ => None,
         }
     }
 
-    fn reopen(&mut self) {
-        for outcome in self.streams.values_mut() {
-            let again = match outcome {
-                StreamOutcome::Failed { fault, .. } => fault.is_retryable(),
-                StreamOutcome::Parked { .. } | StreamOutcome::Stopped => true,
-                StreamOutcome::Running | StreamOutcome::Succeeded => false,
-            };
-            if again {
-                *outcome = StreamOutcome::Running;
-            }
+    /// Why it failed or is degraded; of several reasons the one that a person should
+    /// look at first.
+    pub fn reason(&self) -> Option<Reason> {
+        if !matches!(self.state, JobState::Failed | JobState::Degraded) {
+            return None;
         }
+        if self.poisoned {
+            return Some(Reason::Poison);
+        }
+        let faults = self.streams.values().filter_map(|outcome| match outcome {
+            StreamOutcome::Failed { fault, .. } => Some(*fault),
+            _ => None,
+        });
+        Some(faults.min().unwrap_or(Fault::Config).into())
     }
 
-    fn end_attempt(&mut self, progressed: bool, budget: RetryBudget) -> Action {
-        let outcomes = || self.streams.values();
-        if outcomes().any(|outcome| matches!(outcome, StreamOutcome::Stopped)) {
-            self.state = JobState::Cancelled;
-            return Action::Finish;
-        }
-        let retryable = outcomes().any(
-            |outcome| matches!(outcome, StreamOutcome::Failed { fault, .. } if fault.is_retryable()),
-        );
-        let parked_until = outcomes()
-            .filter_map(|outcome| match outcome {
-                StreamOutcome::Parked { until_ms } => Some(*until_ms),
-                _ => None,
-            })
-            .min();
-        if retryable {
-            self.fruitless = if progressed { 0 } else { self.fruitless + 1 };
-            if self.fruitless < budget.fruitless_max {
-                self.state = JobState::Retrying;
-                return Action::RetryAfter(self.fruitless);
-            }
-        } else if let Some(until_ms) = parked_until {
-            self.state = JobState::Parked;
-            return Action::ParkUntil(until_ms);
-        }
-        self.state = self.verdict();
-        Action::Finish
-    }
-
-    /// The job is the worst of its streams, and a job without a readable stream is
-    /// a failure: a green job never hides a lost row.
-    fn verdict(&self) -> JobState {
-        let succeeded = self
-            .streams
+    fn first_wait_ms(&self) -> Option<u64> {
+        self.streams
             .values()
-            .filter(|outcome| matches!(outcome, StreamOutcome::Succeeded))
-            .count();
-        match succeeded {
-            0 => JobState::Failed,
-            all if all == self.streams.len() => JobState::Succeeded,
-            _ => JobState::Degraded,
-        }
+            .filter_map(StreamOutcome::waits_until_ms)
+            .min()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    const BUDGET: RetryBudget = RetryBudget { fruitless_max: 3 };
-
-    fn stream(name: &str) -> StreamName {
-        StreamName::parse(name).unwrap()
-    }
-
-    fn failed(fault: Fault) -> StreamOutcome {
-        StreamOutcome::Failed {
-            fault,
-            reason: String::new(),
-        }
-    }
-
-    fn run(outcomes: &[StreamOutcome]) -> (Job, Action) {
-        let names: Vec<_> = (0..outcomes.len())
-            .map(|at| stream(&format!("s{at}")))
-            .collect();
-        let mut job = Job::new(names.clone());
-        job.step(Event::Claimed, BUDGET);
-        for (name, outcome) in names.into_iter().zip(outcomes) {
-            job.step(Event::Stream(name, outcome.clone()), BUDGET);
-        }
-        let action = job.step(Event::AttemptEnded { progressed: false }, BUDGET);
-        (job, action)
-    }
-
-    #[test]
-    fn a_job_is_the_worst_of_its_streams() {
-        use StreamOutcome::Succeeded;
-        let table = [
-            ("all fine", vec![Succeeded, Succeeded], JobState::Succeeded),
-            (
-                "one refused",
-                vec![Succeeded, failed(Fault::Config)],
-                JobState::Degraded,
-            ),
-            ("none readable", vec![failed(Fault::Auth)], JobState::Failed),
-            ("nothing to read", vec![], JobState::Failed),
-            (
-                "cancelled",
-                vec![Succeeded, StreamOutcome::Stopped],
-                JobState::Cancelled,
-            ),
-        ];
-        for (name, outcomes, expected) in table {
-            let (job, action) = run(&outcomes);
-            assert_eq!((job.state, action), (expected, Action::Finish), "{name}");
-        }
-    }
-
-    #[test]
-    fn progress_gives_the_retry_budget_back() {
-        let (mut job, action) = run(&[failed(Fault::Transient)]);
-        assert_eq!(
-            (job.state, action),
-            (JobState::Retrying, Action::RetryAfter(1))
-        );
-        for (progressed, expected) in [
-            (false, Action::RetryAfter(2)),
-            (true, Action::RetryAfter(0)),
-            (false, Action::RetryAfter(1)),
-            (false, Action::RetryAfter(2)),
-            (false, Action::Finish),
-        ] {
-            assert_eq!(job.step(Event::Woken, BUDGET), Action::Run);
-            job.step(
-                Event::Stream(stream("s0"), failed(Fault::Transient)),
-                BUDGET,
-            );
-            assert_eq!(
-                job.step(Event::AttemptEnded { progressed }, BUDGET),
-                expected
-            );
-        }
-        assert_eq!(job.state, JobState::Failed);
-    }
-
-    #[test]
-    fn a_parked_stream_parks_the_job_until_the_first_time() {
-        let parked = |until_ms| StreamOutcome::Parked { until_ms };
-        let (job, action) = run(&[parked(20), parked(10), StreamOutcome::Succeeded]);
-        assert_eq!(
-            (job.state, action),
-            (JobState::Parked, Action::ParkUntil(10))
-        );
-    }
-
-    #[test]
-    fn a_stream_that_cannot_work_is_not_tried_again() {
-        let (mut job, _) = run(&[failed(Fault::Config), failed(Fault::Transient)]);
-        job.step(Event::Woken, BUDGET);
-        assert_eq!(job.streams[&stream("s0")], failed(Fault::Config));
-        assert_eq!(job.streams[&stream("s1")], StreamOutcome::Running);
-    }
-}
+mod tests;

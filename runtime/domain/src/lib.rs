@@ -6,6 +6,7 @@
 //! be tested as a table, and every backend shares the same rules.
 #![deny(missing_docs)]
 
+pub mod access;
 pub mod backoff;
 pub mod batch;
 pub mod crash;
@@ -16,9 +17,12 @@ pub mod job;
 pub mod limit;
 pub mod manifest;
 pub mod record;
+pub mod schedule;
 pub mod schema;
 pub mod slot;
+pub mod spec;
 pub mod stream;
 pub mod sync;
+mod text_schema;
 
 pub use fault::Fault;

@@ -1,6 +1,7 @@
 //! What a landed row says about itself, and the forms in which rows land.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What happened to a record, as far as the source tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ impl Operation {
 }
 
 /// The file format of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum Format {
     /// JSON lines, zstd.
     #[serde(rename = "jsonl.zst")]

@@ -1,9 +1,10 @@
 //! What a sync is asked to do: modes, landings, windows.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a stream is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Every record, every time.
@@ -13,7 +14,7 @@ pub enum Mode {
 }
 
 /// How rows land.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Landing {
     /// Every committed row of every generation since the last reset.
@@ -25,7 +26,7 @@ pub enum Landing {
 }
 
 /// A half-open span of time, `since <= t < until`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Window {
     /// First instant, in milliseconds since the Unix epoch.
     pub since_ms: u64,

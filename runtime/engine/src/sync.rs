@@ -16,12 +16,15 @@ use tidegate_store::clock::now_ms;
 use tidegate_store::jobs::JobRow;
 use tokio::task::JoinSet;
 
-/// Fruitless attempts before a job fails.
-const RETRIES: RetryBudget = RetryBudget { fruitless_max: 5 };
-/// Waits between attempts.
-const BACKOFF: Backoff = Backoff {
-    first_ms: 500,
-    ceiling_ms: 60_000,
+/// Fruitless attempts before a stream fails, lost workers before a job does, and the
+/// waits between attempts.
+const RETRIES: RetryBudget = RetryBudget {
+    fruitless_max: 5,
+    lost_max: 5,
+    backoff: Backoff {
+        first_ms: 500,
+        ceiling_ms: 60_000,
+    },
 };
 
 /// What a job came to.
@@ -70,20 +73,16 @@ pub async fn run(
         },
         streams: BTreeMap::new(),
     };
-    let mut action = run.step(Event::Claimed).await?;
+    let mut action = run.step(claimed()).await?;
     loop {
         action = match action {
             Action::Run => run.attempt(specs).await?,
-            Action::ParkUntil(until_ms) => {
+            Action::WaitUntil(until_ms) => {
                 let wait_ms = until_ms.saturating_sub(now_ms());
                 run.wait(wait_ms).await?
             }
-            Action::RetryAfter(fruitless) => {
-                let random = random();
-                let wait_ms = BACKOFF.wait_ms(fruitless.max(1), random);
-                run.wait(wait_ms).await?
-            }
-            Action::None | Action::Stop | Action::Finish => break,
+            // Nothing asks this process to give the job to another.
+            Action::None | Action::Requeue | Action::Stop | Action::Finish => break,
         };
     }
     Ok(JobReport {
@@ -94,10 +93,18 @@ pub async fn run(
     })
 }
 
+/// A value drawn evenly, for the jitter of a wait.
 fn random() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     u64::from_le_bytes(bytes)
+}
+
+fn claimed() -> Event {
+    Event::Claimed {
+        now_ms: now_ms(),
+        progressed: false,
+    }
 }
 
 struct Run<'a> {
@@ -118,7 +125,7 @@ impl Run<'_> {
     async fn wait(&mut self, wait_ms: u64) -> Result<Action, Error> {
         tracing::info!(job = %self.row.id, wait_ms, state = ?self.row.job.state, "waiting");
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.step(Event::Woken).await,
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.step(claimed()).await,
             () = self.context.stop.cancelled() => self.step(Event::CancelRequested).await,
         }
     }
@@ -128,7 +135,6 @@ impl Run<'_> {
             .progress
             .partitions_parked
             .store(0, Ordering::Relaxed);
-        let mut progressed = false;
         match self.catalog().await {
             Err(error) => self.fail_all(&error),
             Ok(catalog) => {
@@ -138,7 +144,7 @@ impl Run<'_> {
                         continue;
                     }
                     match find(&catalog, spec) {
-                        Err(error) => self.note(&spec.name, outcome_of(&error)),
+                        Err(error) => self.note(&spec.name, outcome_of(&error), false),
                         Ok(info) => {
                             let (context, spec) = (self.context.clone(), spec.clone());
                             running.spawn(async move {
@@ -151,12 +157,15 @@ impl Run<'_> {
                 while let Some(joined) = running.join_next().await {
                     let (name, run) =
                         joined.expect("running does not panic, and nothing aborts it");
-                    progressed |= run.landed.slots > 0;
                     self.add(name, run);
                 }
             }
         }
-        self.step(Event::AttemptEnded { progressed }).await
+        self.step(Event::AttemptEnded {
+            now_ms: now_ms(),
+            random: random(),
+        })
+        .await
     }
 
     fn is_open(&self, name: &StreamName) -> bool {
@@ -205,15 +214,18 @@ impl Run<'_> {
                 }
                 _ => outcome_of(error),
             };
-            self.note(&name, outcome);
+            self.note(&name, outcome, false);
         }
     }
 
-    fn note(&mut self, name: &StreamName, outcome: StreamOutcome) {
+    fn note(&mut self, name: &StreamName, outcome: StreamOutcome, progressed: bool) {
         self.streams.entry(name.clone()).or_default().outcome = Some(outcome.clone());
-        self.row
-            .job
-            .step(Event::Stream(name.clone(), outcome), RETRIES);
+        let noted = Event::Stream {
+            name: name.clone(),
+            outcome,
+            progressed,
+        };
+        self.row.job.step(noted, RETRIES);
     }
 
     fn add(&mut self, name: StreamName, run: StreamRun) {
@@ -234,7 +246,7 @@ impl Run<'_> {
         report.landed.objects += run.landed.objects;
         report.landed.bytes += run.landed.bytes;
         report.landed.slots += run.landed.slots;
-        self.note(&name, run.outcome);
+        self.note(&name, run.outcome, run.landed.slots > 0);
     }
 }
 
