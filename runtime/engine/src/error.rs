@@ -1,9 +1,12 @@
-//! What can end a stream's run.
+//! What can go wrong in the engine: a node that cannot be built, a run that ends.
 
+use std::path::PathBuf;
 use tidegate_domain::Fault;
 use tidegate_domain::id::{PartitionId, StreamName};
+use tidegate_domain::job::StreamOutcome;
+use tidegate_store::clock::now_ms;
 
-/// A failed run of a stream.
+/// A failed operation of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connector failed, trapped or broke a limit.
@@ -33,6 +36,12 @@ pub enum Error {
         stream: StreamName,
         /// Those that are there.
         known: String,
+    },
+    /// The sync was changed while its job waited.
+    #[error("the sync does not have stream {stream} any more")]
+    RemovedStream {
+        /// The stream.
+        stream: StreamName,
     },
     /// The stream cannot be read in this mode.
     #[error("stream {stream} cannot be read in this mode; it offers: {offered}")]
@@ -68,21 +77,102 @@ pub enum Error {
         /// The stream.
         stream: StreamName,
     },
+    /// A directory of the node cannot be made.
+    #[error("cannot make {path}; choose another directory with --state")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A setting cannot work.
+    #[error("{name}: {reason}")]
+    Setting {
+        /// Which one.
+        name: String,
+        /// What to change.
+        reason: String,
+    },
     /// The store failed.
-    #[error("the job could not be recorded")]
+    #[error(transparent)]
     Store(#[from] tidegate_store::Error),
+    /// The way out or the keyring failed.
+    #[error(transparent)]
+    Broker(#[from] tidegate_broker::Error),
+    /// The sandbox failed, or a component cannot be used.
+    #[error(transparent)]
+    Sandbox(Box<tidegate_sandbox::Error>),
+    /// The target cannot be used.
+    #[error(transparent)]
+    Target(#[from] tidegate_landing::target::Error),
+    /// The commit protocol failed outside a stream's run.
+    #[error(transparent)]
+    Landed(Box<tidegate_landing::Error>),
+}
+
+impl From<tidegate_sandbox::Error> for Error {
+    fn from(source: tidegate_sandbox::Error) -> Error {
+        Error::Sandbox(Box::new(source))
+    }
+}
+
+impl From<tidegate_landing::Error> for Error {
+    fn from(source: tidegate_landing::Error) -> Error {
+        Error::Landed(Box::new(source))
+    }
 }
 
 impl Error {
+    pub(crate) fn setting(name: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::Setting {
+            name: name.into(),
+            reason: reason.into(),
+        }
+    }
+
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {
             Error::Connector { source, .. } => source.fault(),
             Error::Landing { source, .. } => source.fault(),
-            Error::NoSuchStream { .. } | Error::Mode { .. } | Error::Unread { .. } => Fault::Config,
+            Error::NoSuchStream { .. }
+            | Error::RemovedStream { .. }
+            | Error::Mode { .. }
+            | Error::Unread { .. }
+            | Error::Directory { .. }
+            | Error::Setting { .. } => Fault::Config,
             Error::Schema { .. } => Fault::Protocol,
             Error::NoProgress { .. } => Fault::Guest,
             Error::Store(source) => source.fault(),
+            Error::Broker(source) => source.fault(),
+            Error::Sandbox(source) => source.fault(),
+            Error::Target(source) => source.fault(),
+            Error::Landed(source) => source.fault(),
+        }
+    }
+
+    /// When to come back, in milliseconds since the epoch, where that is known: what
+    /// failed only waits.
+    pub(crate) fn until_ms(&self) -> Option<u64> {
+        match self {
+            Error::Connector { source, .. } => source.until_ms(),
+            Error::Landing { source, .. } => match **source {
+                tidegate_landing::Error::Store(tidegate_store::Error::Held {
+                    remaining_ms,
+                    ..
+                }) => Some(now_ms().saturating_add(remaining_ms)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What it makes of a stream.
+    pub(crate) fn outcome(&self) -> StreamOutcome {
+        StreamOutcome::Failed {
+            fault: self.fault(),
+            reason: self.chain(),
         }
     }
 

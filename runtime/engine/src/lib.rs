@@ -5,13 +5,19 @@
 //! instance; what a guest emitted after its last save counts only with `done`; a
 //! fault never moves a cursor.
 
+pub mod attempt;
 mod call;
+pub mod config;
 pub mod error;
+pub mod node;
 mod partition;
 pub mod progress;
 mod sink;
 pub mod stream;
 pub mod sync;
+pub mod target;
 
 pub use call::check;
+pub use config::Config;
 pub use error::Error;
+pub use node::Node;

@@ -3,6 +3,7 @@
 
 use crate::call;
 use crate::error::Error;
+use crate::progress::Counters;
 use crate::sink::PartitionSink;
 use crate::stream::{StreamSpec, SyncContext, bounded_wait};
 use std::any::Any;
@@ -23,6 +24,7 @@ pub(crate) struct Reading {
     pub(crate) spec: StreamSpec,
     pub(crate) info: StreamInfo,
     pub(crate) writer: WriterHandle,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// How a partition's reading ended.
@@ -39,20 +41,12 @@ pub(crate) enum Ended {
 impl Reading {
     /// Reads until the partition ends, waits, fails or is told to stop.
     pub(crate) async fn read(self, partition: PartitionState) -> Result<Ended, Error> {
-        self.sync
-            .progress
-            .partitions_running
-            .fetch_add(1, Ordering::Relaxed);
+        let counters = &self.counters;
+        counters.partitions_running.fetch_add(1, Ordering::Relaxed);
         let ended = self.read_calls(partition).await;
-        self.sync
-            .progress
-            .partitions_running
-            .fetch_sub(1, Ordering::Relaxed);
+        counters.partitions_running.fetch_sub(1, Ordering::Relaxed);
         if matches!(ended, Ok(Ended::Finished)) {
-            self.sync
-                .progress
-                .partitions_ended
-                .fetch_add(1, Ordering::Relaxed);
+            counters.partitions_ended.fetch_add(1, Ordering::Relaxed);
         }
         ended
     }
@@ -120,11 +114,7 @@ impl Reading {
             partition.planned.id.clone(),
             self.sync.spool_dir.clone(),
         );
-        let sink = PartitionSink::new(
-            writer,
-            self.sync.stop.clone(),
-            Arc::clone(&self.sync.progress),
-        );
+        let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(&self.counters));
         let context = call::context(&self.sync);
         let request = ReadRequest {
             config: self.sync.config.clone(),
@@ -139,7 +129,7 @@ impl Reading {
             .connector
             .read(context, Box::new(sink), request)
             .await;
-        self.sync.progress.add_call(&report.usage);
+        self.counters.add_call(&report.usage);
         let sink: Box<dyn Any> = report.sink;
         let sink = sink
             .downcast()

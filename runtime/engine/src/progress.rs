@@ -1,47 +1,191 @@
-//! Live figures of a run, for progress bars and summaries. They are counted where
-//! the work is done and read without locks.
+//! Live figures of a run, for progress bars, summaries and records. They are counted
+//! where the work is done, and summed when they are read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::Add;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidegate_domain::id::StreamName;
+use tidegate_landing::writer::Landed;
 use tidegate_sandbox::CallUsage;
+use tokio::sync::watch;
 
-/// Figures of one run, over all its streams.
+/// What a run, or one stream of it, came to so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// Records that guests emitted, committed or not.
+    pub records: u64,
+    /// Bytes of those records.
+    pub record_bytes: u64,
+    /// Rows that are committed.
+    pub rows: u64,
+    /// Rows that a cap or the schema refused, committed as such.
+    pub rejected: u64,
+    /// Objects that are committed.
+    pub objects: u64,
+    /// Their bytes.
+    pub object_bytes: u64,
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Bytes of response bodies as they came.
+    pub bytes_received: u64,
+    /// CPU time of guests, in microseconds.
+    pub guest_cpu_us: u64,
+    /// The greatest memory of any guest, in bytes.
+    pub guest_peak_memory_bytes: u64,
+    /// Calls of guests.
+    pub guest_calls: u64,
+    /// Partitions that are being read.
+    pub partitions_running: u64,
+    /// Partitions read to their end or split.
+    pub partitions_ended: u64,
+    /// Partitions that wait for a time.
+    pub partitions_parked: u64,
+}
+
+impl Add for Figures {
+    type Output = Figures;
+
+    fn add(self, other: Figures) -> Figures {
+        Figures {
+            records: self.records + other.records,
+            record_bytes: self.record_bytes + other.record_bytes,
+            rows: self.rows + other.rows,
+            rejected: self.rejected + other.rejected,
+            objects: self.objects + other.objects,
+            object_bytes: self.object_bytes + other.object_bytes,
+            requests: self.requests + other.requests,
+            bytes_received: self.bytes_received + other.bytes_received,
+            guest_cpu_us: self.guest_cpu_us + other.guest_cpu_us,
+            guest_peak_memory_bytes: self
+                .guest_peak_memory_bytes
+                .max(other.guest_peak_memory_bytes),
+            guest_calls: self.guest_calls + other.guest_calls,
+            partitions_running: self.partitions_running + other.partitions_running,
+            partitions_ended: self.partitions_ended + other.partitions_ended,
+            partitions_parked: self.partitions_parked + other.partitions_parked,
+        }
+    }
+}
+
+/// The counters of one run: those of each stream, and of what belongs to none.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Records that guests emitted, committed or not.
-    pub records: AtomicU64,
-    /// Bytes of those records.
-    pub record_bytes: AtomicU64,
-    /// Partitions that are being read.
-    pub partitions_running: AtomicU64,
-    /// Partitions read to their end or split.
-    pub partitions_ended: AtomicU64,
-    /// Partitions that wait for a time.
-    pub partitions_parked: AtomicU64,
-    /// Rows that are committed.
-    pub rows_committed: AtomicU64,
-    /// Objects that are committed.
-    pub objects_committed: AtomicU64,
-    /// Their bytes.
-    pub object_bytes: AtomicU64,
-    /// CPU time of guests, in microseconds.
-    pub guest_cpu_us: AtomicU64,
-    /// The greatest memory of any guest, in bytes.
-    pub guest_peak_memory_bytes: AtomicU64,
-    /// Calls of guests.
-    pub guest_calls: AtomicU64,
+    shared: Counters,
+    streams: Mutex<BTreeMap<StreamName, Arc<Counters>>>,
 }
 
 impl Progress {
-    /// Adds what one call of a guest used.
-    pub fn add_call(&self, usage: &CallUsage) {
-        self.guest_cpu_us.fetch_add(usage.cpu_us, Ordering::Relaxed);
-        self.guest_peak_memory_bytes
-            .fetch_max(usage.peak_memory_bytes, Ordering::Relaxed);
-        self.guest_calls.fetch_add(1, Ordering::Relaxed);
+    /// Figures of the whole run, as of now.
+    pub fn figures(&self) -> Figures {
+        let streams = self.streams();
+        streams
+            .values()
+            .fold(self.shared.figures(), |sum, stream| sum + stream.figures())
     }
 
-    /// A figure, as of now.
-    pub fn read(figure: &AtomicU64) -> u64 {
-        figure.load(Ordering::Relaxed)
+    /// Figures of each stream, as of now.
+    pub fn by_stream(&self) -> BTreeMap<StreamName, Figures> {
+        let streams = self.streams();
+        streams
+            .iter()
+            .map(|(name, stream)| (name.clone(), stream.figures()))
+            .collect()
+    }
+
+    /// Adds what one call used that belongs to no stream.
+    pub(crate) fn add_call(&self, usage: &CallUsage) {
+        self.shared.add_call(usage);
+    }
+
+    /// The counters of a stream.
+    pub(crate) fn stream(&self, name: &StreamName) -> Arc<Counters> {
+        Arc::clone(self.streams().entry(name.clone()).or_default())
+    }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<StreamName, Arc<Counters>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counted without locks, save what the landing counts by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) records: AtomicU64,
+    pub(crate) record_bytes: AtomicU64,
+    pub(crate) partitions_running: AtomicU64,
+    pub(crate) partitions_ended: AtomicU64,
+    pub(crate) partitions_parked: AtomicU64,
+    requests: AtomicU64,
+    bytes_received: AtomicU64,
+    guest_cpu_us: AtomicU64,
+    guest_peak_memory_bytes: AtomicU64,
+    guest_calls: AtomicU64,
+    landed: Mutex<Landings>,
+}
+
+/// What landed in writers that are closed, and in the one that is open.
+#[derive(Debug, Default)]
+struct Landings {
+    closed: Figures,
+    open: Option<watch::Receiver<Landed>>,
+}
+
+impl Counters {
+    /// Adds what one call of a guest used.
+    pub(crate) fn add_call(&self, usage: &CallUsage) {
+        self.requests.fetch_add(usage.requests, Relaxed);
+        self.bytes_received.fetch_add(usage.bytes_received, Relaxed);
+        self.guest_cpu_us.fetch_add(usage.cpu_us, Relaxed);
+        self.guest_peak_memory_bytes
+            .fetch_max(usage.peak_memory_bytes, Relaxed);
+        self.guest_calls.fetch_add(1, Relaxed);
+    }
+
+    /// Follows what a stream's writer lands.
+    pub(crate) fn follow(&self, landed: watch::Receiver<Landed>) {
+        let mut landings = self.landings();
+        landings.closed = landings.figures();
+        landings.open = Some(landed);
+    }
+
+    fn landings(&self) -> MutexGuard<'_, Landings> {
+        self.landed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn figures(&self) -> Figures {
+        let read = |figure: &AtomicU64| figure.load(Relaxed);
+        let counted = Figures {
+            records: read(&self.records),
+            record_bytes: read(&self.record_bytes),
+            requests: read(&self.requests),
+            bytes_received: read(&self.bytes_received),
+            guest_cpu_us: read(&self.guest_cpu_us),
+            guest_peak_memory_bytes: read(&self.guest_peak_memory_bytes),
+            guest_calls: read(&self.guest_calls),
+            partitions_running: read(&self.partitions_running),
+            partitions_ended: read(&self.partitions_ended),
+            partitions_parked: read(&self.partitions_parked),
+            ..Figures::default()
+        };
+        counted + self.landings().figures()
+    }
+}
+
+impl Landings {
+    fn figures(&self) -> Figures {
+        let open = self.open.as_ref().map(|open| {
+            let landed = open.borrow();
+            Figures {
+                rows: landed.rows,
+                rejected: landed.rejected,
+                objects: landed.objects,
+                object_bytes: landed.bytes,
+                ..Figures::default()
+            }
+        });
+        self.closed + open.unwrap_or_default()
     }
 }

@@ -1,7 +1,7 @@
 //! The sandbox's sink over landing's partition writer: what a guest emits and saves
 //! goes into the stream's open batch.
 
-use crate::progress::Progress;
+use crate::progress::Counters;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct PartitionSink {
     writer: PartitionWriter,
     stop: CancellationToken,
-    progress: Arc<Progress>,
+    counters: Arc<Counters>,
     saves: u64,
     yield_at: Instant,
 }
@@ -30,12 +30,12 @@ impl PartitionSink {
     pub(crate) fn new(
         writer: PartitionWriter,
         stop: CancellationToken,
-        progress: Arc<Progress>,
+        counters: Arc<Counters>,
     ) -> Self {
         PartitionSink {
             writer,
             stop,
-            progress,
+            counters,
             saves: 0,
             yield_at: Instant::now() + TURN,
         }
@@ -55,10 +55,10 @@ impl Sink for PartitionSink {
             .iter()
             .map(|row| u64::from(row.record.end - row.record.start))
             .sum();
-        self.progress
+        self.counters
             .records
             .fetch_add(page.rows.len() as u64, Ordering::Relaxed);
-        self.progress
+        self.counters
             .record_bytes
             .fetch_add(bytes, Ordering::Relaxed);
         let pushed = self.writer.push(page).await;

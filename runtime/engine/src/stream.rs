@@ -1,6 +1,7 @@
 //! Running one stream: take it over, open a generation or go on with the last,
 //! plan, read the partitions in parallel, complete.
 
+use crate::attempt::StreamReport;
 use crate::call;
 use crate::error::Error;
 use crate::partition::{Ended, Reading};
@@ -23,7 +24,7 @@ use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::recover::Stream;
 use tidegate_landing::stage::Staging;
 use tidegate_landing::target::Target;
-use tidegate_landing::writer::{Landed, Settings, StreamWriter, WriterHandle};
+use tidegate_landing::writer::{Settings, StreamWriter, WriterHandle};
 use tidegate_sandbox::{Connector, PartitionEnd, PlanRequest, StreamInfo};
 use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
@@ -92,26 +93,11 @@ pub struct SyncContext {
     pub progress: Arc<Progress>,
 }
 
-/// What a run of a stream came to.
-#[derive(Debug)]
-pub struct StreamRun {
-    /// Its outcome.
-    pub outcome: StreamOutcome,
-    /// What it landed.
-    pub landed: Landed,
-    /// The generation that it landed in.
-    pub generation: u64,
-}
-
 /// Runs one stream until it is done, waits, fails or is told to stop. What was
 /// saved is committed in every case that leaves store and target working.
-pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> StreamRun {
+pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> StreamReport {
     let (context, spec, info) = (&context, &spec, &info);
-    let mut run = StreamRun {
-        outcome: StreamOutcome::Running,
-        landed: Landed::default(),
-        generation: 0,
-    };
+    let mut run = StreamReport::default();
     let writer = match open(context, spec, info).await {
         Ok(writer) => writer,
         Err(error) => {

@@ -1,24 +1,19 @@
-//! Running one sync as a job: its streams side by side, attempts with back-off,
-//! parking, stopping. Every decision is `tidegate_domain::job`'s.
+//! Running one sync to its end in this process, as the command line does: attempts,
+//! and the waits between them. Every decision is `tidegate_domain::job`'s.
 
-use crate::call;
+use crate::attempt::{StreamReport, attempt};
 use crate::error::Error;
-use crate::stream::{self, StreamRun, StreamSpec, SyncContext};
+use crate::stream::{StreamSpec, SyncContext};
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::{JobId, StreamName};
-use tidegate_domain::job::{Action, Event, Job, JobState, RetryBudget, StreamOutcome};
-use tidegate_landing::writer::Landed;
-use tidegate_sandbox::StreamInfo;
+use tidegate_domain::job::{Action, Event, Job, JobState, RetryBudget};
 use tidegate_store::clock::now_ms;
 use tidegate_store::jobs::JobRow;
-use tokio::task::JoinSet;
 
-/// Fruitless attempts before a stream fails, lost workers before a job does, and the
-/// waits between attempts.
-const RETRIES: RetryBudget = RetryBudget {
+/// How often a stream is tried without progress, and the waits between.
+const BUDGET: RetryBudget = RetryBudget {
     fruitless_max: 5,
     lost_max: 5,
     backoff: Backoff {
@@ -36,26 +31,14 @@ pub struct JobReport {
     pub state: JobState,
     /// Attempts made.
     pub attempts: u32,
-    /// By stream.
+    /// By stream, over all attempts.
     pub streams: BTreeMap<StreamName, StreamReport>,
-}
-
-/// What one stream of a job came to.
-#[derive(Debug, Default)]
-pub struct StreamReport {
-    /// Its last outcome; none where it was never run.
-    pub outcome: Option<StreamOutcome>,
-    /// What it landed, over all attempts.
-    pub landed: Landed,
-    /// The generation that it landed in.
-    pub generation: u64,
 }
 
 /// Runs a job over `specs` to its end.
 ///
 /// # Errors
-/// Where the catalog cannot be had or the job cannot be recorded; failures of
-/// streams are in the report.
+/// Where the job cannot be recorded; failures of streams are in the report.
 pub async fn run(
     context: &SyncContext,
     id: JobId,
@@ -73,16 +56,13 @@ pub async fn run(
         },
         streams: BTreeMap::new(),
     };
-    let mut action = run.step(claimed()).await?;
+    let mut action = run.claim().await?;
     loop {
         action = match action {
             Action::Run => run.attempt(specs).await?,
-            Action::WaitUntil(until_ms) => {
-                let wait_ms = until_ms.saturating_sub(now_ms());
-                run.wait(wait_ms).await?
-            }
-            // Nothing asks this process to give the job to another.
-            Action::None | Action::Requeue | Action::Stop | Action::Finish => break,
+            Action::WaitUntil(until_ms) => run.wait(until_ms).await?,
+            Action::Requeue => run.claim().await?,
+            Action::None | Action::Stop | Action::Finish => break,
         };
     }
     Ok(JobReport {
@@ -93,17 +73,13 @@ pub async fn run(
     })
 }
 
-/// A value drawn evenly, for the jitter of a wait.
-fn random() -> u64 {
+/// The end of an attempt, as of now.
+pub(crate) fn attempt_ended() -> Event {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    u64::from_le_bytes(bytes)
-}
-
-fn claimed() -> Event {
-    Event::Claimed {
+    Event::AttemptEnded {
         now_ms: now_ms(),
-        progressed: false,
+        random: u64::from_le_bytes(bytes),
     }
 }
 
@@ -115,168 +91,36 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn step(&mut self, event: Event) -> Result<Action, Error> {
-        let action = self.row.job.step(event, RETRIES);
+        let action = self.row.job.step(event, BUDGET);
         self.row.updated_at_ms = now_ms();
         self.context.store.put_job(&self.row).await?;
         Ok(action)
     }
 
+    async fn claim(&mut self) -> Result<Action, Error> {
+        let claimed = Event::Claimed {
+            now_ms: now_ms(),
+            progressed: false, // nobody else holds it, so nobody was lost
+        };
+        self.step(claimed).await
+    }
+
     /// Waits without holding an instance, and wakes early to be cancelled.
-    async fn wait(&mut self, wait_ms: u64) -> Result<Action, Error> {
+    async fn wait(&mut self, until_ms: u64) -> Result<Action, Error> {
+        let wait_ms = until_ms.saturating_sub(now_ms());
         tracing::info!(job = %self.row.id, wait_ms, state = ?self.row.job.state, "waiting");
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.step(claimed()).await,
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => self.claim().await,
             () = self.context.stop.cancelled() => self.step(Event::CancelRequested).await,
         }
     }
 
     async fn attempt(&mut self, specs: &[StreamSpec]) -> Result<Action, Error> {
-        self.context
-            .progress
-            .partitions_parked
-            .store(0, Ordering::Relaxed);
-        match self.catalog().await {
-            Err(error) => self.fail_all(&error),
-            Ok(catalog) => {
-                let mut running = JoinSet::new();
-                for spec in specs {
-                    if !self.is_open(&spec.name) {
-                        continue;
-                    }
-                    match find(&catalog, spec) {
-                        Err(error) => self.note(&spec.name, outcome_of(&error), false),
-                        Ok(info) => {
-                            let (context, spec) = (self.context.clone(), spec.clone());
-                            running.spawn(async move {
-                                let name = spec.name.clone();
-                                (name, stream::run(context, spec, info).await)
-                            });
-                        }
-                    }
-                }
-                while let Some(joined) = running.join_next().await {
-                    let (name, run) =
-                        joined.expect("running does not panic, and nothing aborts it");
-                    self.add(name, run);
-                }
-            }
+        let tried = attempt(self.context, &self.row.job, specs).await;
+        for (name, report) in tried {
+            self.row.job.step(report.event(&name), BUDGET);
+            self.streams.entry(name).or_default().add(report);
         }
-        self.step(Event::AttemptEnded {
-            now_ms: now_ms(),
-            random: random(),
-        })
-        .await
+        self.step(attempt_ended()).await
     }
-
-    fn is_open(&self, name: &StreamName) -> bool {
-        self.row.job.streams.get(name) == Some(&StreamOutcome::Running)
-    }
-
-    async fn catalog(&self) -> Result<Vec<StreamInfo>, Error> {
-        let config = self.context.config.clone();
-        let found = self
-            .context
-            .connector
-            .discover(call::context(self.context), config)
-            .await;
-        let (catalog, usage) = found.map_err(|source| Error::Connector {
-            operation: "discover",
-            stream: self
-                .row
-                .job
-                .streams
-                .keys()
-                .next()
-                .cloned()
-                .expect("a job has streams"),
-            source: Box::new(source),
-        })?;
-        self.context.progress.add_call(&usage);
-        Ok(catalog)
-    }
-
-    fn fail_all(&mut self, error: &Error) {
-        let open: Vec<_> = self
-            .row
-            .job
-            .streams
-            .keys()
-            .filter(|name| self.is_open(name))
-            .cloned()
-            .collect();
-        for name in open {
-            let outcome = match error {
-                _ if self.context.stop.is_cancelled() => StreamOutcome::Stopped,
-                Error::Connector { source, .. } if source.until_ms().is_some() => {
-                    StreamOutcome::Parked {
-                        until_ms: stream::bounded_wait(source.until_ms().unwrap_or_default()),
-                    }
-                }
-                _ => outcome_of(error),
-            };
-            self.note(&name, outcome, false);
-        }
-    }
-
-    fn note(&mut self, name: &StreamName, outcome: StreamOutcome, progressed: bool) {
-        self.streams.entry(name.clone()).or_default().outcome = Some(outcome.clone());
-        let noted = Event::Stream {
-            name: name.clone(),
-            outcome,
-            progressed,
-        };
-        self.row.job.step(noted, RETRIES);
-    }
-
-    fn add(&mut self, name: StreamName, run: StreamRun) {
-        let progress = &self.context.progress;
-        progress
-            .rows_committed
-            .fetch_add(run.landed.rows, Ordering::Relaxed);
-        progress
-            .objects_committed
-            .fetch_add(run.landed.objects, Ordering::Relaxed);
-        progress
-            .object_bytes
-            .fetch_add(run.landed.bytes, Ordering::Relaxed);
-        let report = self.streams.entry(name.clone()).or_default();
-        report.generation = run.generation;
-        report.landed.rows += run.landed.rows;
-        report.landed.rejected += run.landed.rejected;
-        report.landed.objects += run.landed.objects;
-        report.landed.bytes += run.landed.bytes;
-        report.landed.slots += run.landed.slots;
-        self.note(&name, run.outcome, run.landed.slots > 0);
-    }
-}
-
-fn outcome_of(error: &Error) -> StreamOutcome {
-    StreamOutcome::Failed {
-        fault: error.fault(),
-        reason: error.chain(),
-    }
-}
-
-fn find(catalog: &[StreamInfo], spec: &StreamSpec) -> Result<StreamInfo, Error> {
-    let names = || {
-        catalog
-            .iter()
-            .map(|info| info.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let info = catalog
-        .iter()
-        .find(|info| info.name == spec.name.as_str())
-        .ok_or_else(|| Error::NoSuchStream {
-            stream: spec.name.clone(),
-            known: names(),
-        })?;
-    if !info.modes.contains(&spec.mode) {
-        return Err(Error::Mode {
-            stream: spec.name.clone(),
-            offered: format!("{:?}", info.modes),
-        });
-    }
-    Ok(info.clone())
 }

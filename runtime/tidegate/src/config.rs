@@ -1,7 +1,6 @@
-//! The two documents that a run is made of: the sync file, which a tenant writes
-//! and keeps in git, and the operator file, which only the platform team writes.
-//! Both refuse unknown keys, and secrets stand in neither: they are named by
-//! `${env:NAME}` or `${file:path}`.
+//! The sync file, which a tenant writes and keeps in git (the operator's file is the
+//! engine's). It refuses unknown keys, and secrets do not stand in it: they are named
+//! by `${env:NAME}` or `${file:path}`.
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -143,21 +142,6 @@ fn parquet() -> Format {
 
 fn us_east_1() -> String {
     "us-east-1".to_owned()
-}
-
-/// The operator's file: what no tenant may decide.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct OperatorFile {
-    /// Egress: mappings, private hosts, caps, limits.
-    pub(crate) broker: tidegate_broker::Config,
-    /// The lease of a stream, in milliseconds.
-    pub(crate) lease_ms: Option<u64>,
-    /// Guest threads.
-    pub(crate) guest_threads: Option<usize>,
-    /// Origins (`http://127.0.0.1:8333`) of S3 endpoints that may be plain http or
-    /// private.
-    pub(crate) target_origins: Vec<tidegate_broker::Origin>,
 }
 
 /// A secret, given by reference. A literal is refused, so that no secret is ever

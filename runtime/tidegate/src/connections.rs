@@ -2,7 +2,7 @@
 
 use crate::authorize;
 use crate::cli::Place;
-use crate::node::{self, Node};
+use crate::node;
 use crate::report;
 use crate::sync_run::{self, Document};
 use anyhow::{Result, bail};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// `tidegate connections authorize FILE`.
 pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
     let document = Document::read(path)?;
-    let node = Node::open(place, node::operator_file(place)?).await?;
+    let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     let (connector, session) = (&prepared.context.connector, &prepared.session);
     let methods = authorize::methods(connector.manifest(), &document.file);
@@ -39,7 +39,7 @@ pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result
 /// `tidegate connections check FILE`.
 pub(crate) async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
-    let node = Node::open(place, node::operator_file(place)?).await?;
+    let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     tidegate_engine::check(&prepared.context).await?;
     report::say(&format!("connection {} works", document.file.connection.id));

@@ -6,7 +6,7 @@
 mod tally;
 
 use crate::cli::{DemoArgs, Place};
-use crate::node::{self, Node};
+use crate::node;
 use crate::report::{self, grouped, print_line, say};
 use crate::sync_run::{self, Document, Prepared};
 use crate::{authorize, lake};
@@ -48,7 +48,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     report::mappings(&operator.broker, false);
     let document = Document::read(&stage.sync_file)?;
     say("Compiling the connector and starting the sandbox ...");
-    let node = Node::open(&place, operator).await?;
+    let node = node::open(&place, operator).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     for method in authorize::methods(prepared.context.connector.manifest(), &document.file) {
         let mut browser = JoinSet::new();

@@ -1,7 +1,7 @@
 //! `tidegate connector inspect`: what a component is, asks for and may do.
 
 use crate::cli::Place;
-use crate::node::{self, Node};
+use crate::node;
 use crate::report::print_line;
 use anyhow::Result;
 use std::path::Path;
@@ -10,8 +10,8 @@ use tidegate_domain::manifest::{AuthKind, Manifest};
 
 /// `tidegate connector inspect FILE`.
 pub(crate) async fn run(place: &Place, file: &Path) -> Result<ExitCode> {
-    let node = Node::open(place, node::operator_file(place)?).await?;
-    let connector = node.connector(file).await?;
+    let node = node::open(place, node::operator_file(place)?).await?;
+    let connector = node::connector(&node, file).await?;
     let manifest = connector.manifest();
     if place.json {
         let exports = connector.exports();

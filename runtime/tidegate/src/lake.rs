@@ -7,12 +7,21 @@ use crate::sync_run::Document;
 use anyhow::Result;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use tidegate_engine::target::{self, Use};
 use tidegate_landing::lake::{self, StreamView};
+use tidegate_landing::target::Target;
+
+/// The target of a sync, opened to read its logs.
+pub(crate) async fn target(place: &Place, document: &Document) -> Result<Arc<dyn Target>> {
+    let operator = node::operator_file(place)?;
+    let settings = node::target_settings(&document.file.target)?;
+    Ok(target::open(&settings, &operator, Use::Read).await?)
+}
 
 /// What the logs of a sync show.
 pub(crate) async fn views(place: &Place, document: &Document) -> Result<Vec<StreamView>> {
-    let operator = node::operator_file(place)?;
-    let target = node::open_target(&document.file.target, &operator, node::Use::Read).await?;
+    let target = target(place, document).await?;
     let mut views = Vec::new();
     for key in lake::streams(&*target, &document.file.tenant, &document.file.sync).await? {
         views.push(lake::view(&target, &key).await?);

@@ -110,42 +110,42 @@ impl Watch {
 }
 
 fn line(progress: &Progress, session: &Session, began: Instant) -> String {
-    let records = Progress::read(&progress.records);
+    let figures = progress.figures();
     let seconds = began.elapsed().as_secs_f64().max(0.001);
-    let megabytes = Progress::read(&progress.record_bytes) as f64 / 1e6;
+    let megabytes = figures.record_bytes as f64 / 1e6;
     let usage = session.usage();
-    let parked = match Progress::read(&progress.partitions_parked) {
+    let parked = match figures.partitions_parked {
         0 => String::new(),
         parked => format!(", {parked} parked"),
     };
     format!(
         "{} records  {:.0}/s  {:.1} MB/s  {} requests ({} retried)  limit waits {} ({:.1} s)  partitions {} running, {} done{parked}",
-        grouped(records),
-        records as f64 / seconds,
+        grouped(figures.records),
+        figures.records as f64 / seconds,
         megabytes / seconds,
         grouped(usage.requests),
         usage.retries,
         usage.limit_waits,
         usage.limit_wait_ms as f64 / 1e3,
-        Progress::read(&progress.partitions_running),
-        Progress::read(&progress.partitions_ended),
+        figures.partitions_running,
+        figures.partitions_ended,
     )
 }
 
 fn progress_json(progress: &Progress, session: &Session, began: Instant) -> String {
-    let usage = session.usage();
+    let (figures, usage) = (progress.figures(), session.usage());
     json!({
         "progress": {
             "seconds": began.elapsed().as_secs_f64(),
-            "records": Progress::read(&progress.records),
-            "record_bytes": Progress::read(&progress.record_bytes),
+            "records": figures.records,
+            "record_bytes": figures.record_bytes,
             "requests": usage.requests,
             "retries": usage.retries,
             "limit_waits": usage.limit_waits,
             "limit_wait_ms": usage.limit_wait_ms,
-            "partitions_running": Progress::read(&progress.partitions_running),
-            "partitions_ended": Progress::read(&progress.partitions_ended),
-            "partitions_parked": Progress::read(&progress.partitions_parked),
+            "partitions_running": figures.partitions_running,
+            "partitions_ended": figures.partitions_ended,
+            "partitions_parked": figures.partitions_parked,
         }
     })
     .to_string()
@@ -181,7 +181,7 @@ pub(crate) fn job(
     json: bool,
     hint: Option<&str>,
 ) {
-    let progress = &prepared.context.progress;
+    let figures = prepared.context.progress.figures();
     let usage = prepared.session.usage();
     if json {
         let streams: serde_json::Map<String, serde_json::Value> = ran
@@ -205,16 +205,16 @@ pub(crate) fn job(
                 "state": ran.state,
                 "attempts": ran.attempts,
                 "streams": streams,
-                "rows": Progress::read(&progress.rows_committed),
-                "objects": Progress::read(&progress.objects_committed),
-                "bytes": Progress::read(&progress.object_bytes),
+                "rows": figures.rows,
+                "objects": figures.objects,
+                "bytes": figures.object_bytes,
                 "requests": usage.requests,
                 "retries": usage.retries,
                 "refreshes": usage.refreshes,
                 "limit_wait_ms": usage.limit_wait_ms,
-                "guest_cpu_us": Progress::read(&progress.guest_cpu_us),
-                "guest_peak_memory_bytes": Progress::read(&progress.guest_peak_memory_bytes),
-                "guest_calls": Progress::read(&progress.guest_calls),
+                "guest_cpu_us": figures.guest_cpu_us,
+                "guest_peak_memory_bytes": figures.guest_peak_memory_bytes,
+                "guest_calls": figures.guest_calls,
                 "seconds": took.as_secs_f64(),
                 "peak_rss_bytes": peak_rss_bytes(),
             })
@@ -241,7 +241,7 @@ pub(crate) fn job(
                 String::new()
             },
         ));
-        if let Some(StreamOutcome::Failed { fault, reason }) = &stream.outcome {
+        if let StreamOutcome::Failed { fault, reason } = &stream.outcome {
             say(&format!("    failed ({fault}): {reason}"));
         }
     }

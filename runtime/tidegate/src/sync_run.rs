@@ -2,7 +2,7 @@
 
 use crate::cli::Place;
 use crate::config::{self, StreamFile, SyncFile};
-use crate::node::{self, Node};
+use crate::node;
 use crate::{authorize, report};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,11 @@ use std::sync::Arc;
 use tidegate_broker::Session;
 use tidegate_domain::id::{JobId, StreamKey};
 use tidegate_domain::sync::Window;
+use tidegate_engine::Node;
+use tidegate_engine::node::runs_blind;
 use tidegate_engine::progress::Progress;
 use tidegate_engine::stream::{StreamSpec, SyncContext};
 use tidegate_engine::sync::{self, JobReport};
-use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::target::Target;
 use tokio_util::sync::CancellationToken;
 
@@ -54,12 +55,19 @@ pub(crate) async fn prepare(
     stop: CancellationToken,
 ) -> Result<Prepared> {
     let file = &document.file;
-    let connector = node.connector(&document.connector_path()).await?;
+    let connector = node::connector(node, &document.connector_path()).await?;
     let secrets = node::secrets(&file.connection)?;
-    let session = node.session(&file.tenant, &file.connection, &secrets, &connector)?;
-    let blind = node::runs_blind(&connector);
-    let target = node.target(&file.target).await?;
-    share_key(node, file, &*target).await?;
+    let session = node::session(node, &file.tenant, &file.connection, &secrets, &connector)?;
+    let blind = runs_blind(&connector);
+    let target = node.target(&node::target_settings(&file.target)?).await?;
+    if let Some(first) = file.streams.first() {
+        let key = StreamKey {
+            tenant: file.tenant.clone(),
+            sync: file.sync.clone(),
+            stream: first.name.clone(),
+        };
+        node.share_key(key, &*target).await?;
+    }
     let context = SyncContext {
         tenant: file.tenant.clone(),
         sync: file.sync.clone(),
@@ -76,7 +84,7 @@ pub(crate) async fn prepare(
         spool_dir: node.spool_dir.clone(),
         format: file.target.format,
         policy: file.batch,
-        lease_ms: node.lease_ms,
+        lease_ms: node.config.lease_ms,
         stop,
         progress: Arc::new(Progress::default()),
     };
@@ -87,22 +95,6 @@ pub(crate) async fn prepare(
         session,
         target,
     })
-}
-
-/// Before anything of the tenant is sealed, its data key is taken from the target or
-/// kept there: a lost database is rebuilt with the node key alone.
-async fn share_key(node: &Node, file: &SyncFile, target: &dyn Target) -> Result<()> {
-    let Some(first) = file.streams.first() else {
-        return Ok(());
-    };
-    let key = StreamKey {
-        tenant: file.tenant.clone(),
-        sync: file.sync.clone(),
-        stream: first.name.clone(),
-    };
-    let store = Arc::clone(&node.store);
-    let cipher = StreamCipher::new(Arc::clone(&node.keyring), store, key);
-    Ok(cipher.share_key(target).await?)
 }
 
 fn spec(stream: &StreamFile) -> StreamSpec {
@@ -179,7 +171,7 @@ pub(crate) async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let operator = node::operator_file(place)?;
     report::mappings(&operator.broker, place.json);
-    let node = Node::open(place, operator).await?;
+    let node = node::open(place, operator).await?;
     let stop = CancellationToken::new();
     let mut signals = tokio::task::JoinSet::new();
     signals.spawn(stop_on_signal(stop.clone()));

@@ -3,7 +3,6 @@
 
 use crate::cli::Place;
 use crate::lake;
-use crate::node;
 use crate::sync_run::Document;
 use anyhow::{Context as _, Result};
 use std::collections::HashSet;
@@ -45,8 +44,7 @@ pub(crate) async fn of(
     document: &Document,
     slots: RangeInclusive<u64>,
 ) -> Result<Tally> {
-    let operator = node::operator_file(place)?;
-    let target = node::open_target(&document.file.target, &operator, node::Use::Read).await?;
+    let target = lake::target(place, document).await?;
     let mut tally = Tally::default();
     // 64 bits of a random hash stand for a key: among ten million, two of them are
     // alike with a chance of 3 in a million.

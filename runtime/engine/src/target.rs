@@ -1,0 +1,87 @@
+//! Opening a target from its settings.
+
+use crate::config::Config;
+use crate::error::Error;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::path::Path;
+use std::sync::Arc;
+use tidegate_broker::dial::Dialer;
+use tidegate_landing::directory::DirectoryTarget;
+use tidegate_landing::s3::{Conditional, S3Config, S3Target};
+use tidegate_landing::target::Target;
+
+/// A target as a sync describes it, its secrets resolved.
+#[derive(Clone, Debug)]
+pub struct TargetSettings {
+    /// `file:///directory` or `s3://bucket/prefix`.
+    pub url: String,
+    /// Another S3 than Amazon's.
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    pub region: String,
+    /// Whether the bucket is in the path rather than in the host name.
+    pub path_style: bool,
+    /// The access key's id.
+    pub access_key: Option<SecretString>,
+    /// The access key.
+    pub secret_key: Option<SecretString>,
+}
+
+/// What a target is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// To read the log; nothing is written.
+    Read,
+    /// To commit; its conditional put is tried first.
+    Write,
+}
+
+/// Opens a target.
+///
+/// # Errors
+/// [`Error::Setting`] names what is missing; [`Error::Target`] says what the target
+/// refuses.
+pub async fn open(
+    settings: &TargetSettings,
+    config: &Config,
+    use_of: Use,
+) -> Result<Arc<dyn Target>, Error> {
+    let url = &settings.url;
+    let refuse = |reason: &str| Err(Error::setting(format!("target.url {url}"), reason));
+    if let Some(path) = url.strip_prefix("file://") {
+        if !path.starts_with('/') {
+            return refuse("use three slashes and an absolute path");
+        }
+        return Ok(Arc::new(DirectoryTarget::open(Path::new(path))?));
+    }
+    let Some(rest) = url.strip_prefix("s3://") else {
+        return refuse("use file:///directory or s3://bucket/prefix");
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let s3 = S3Config {
+        endpoint: settings.endpoint.clone(),
+        region: settings.region.clone(),
+        bucket: bucket.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        path_style: settings.path_style,
+        access_key: key(&settings.access_key, "target.access_key")?
+            .expose_secret()
+            .to_owned(),
+        secret_key: key(&settings.secret_key, "target.secret_key")?,
+        session_token: None,
+    };
+    let dialer = Dialer::new(&config.broker)?.reaching(&config.target_origins);
+    let target = S3Target::connect(s3, &dialer)?;
+    if use_of == Use::Write && target.probe().await? == Conditional::Racy {
+        tracing::warn!(
+            target = %url,
+            "this target lets several writers create one key; let only this node write there"
+        );
+    }
+    Ok(Arc::new(target))
+}
+
+fn key(given: &Option<SecretString>, name: &str) -> Result<SecretString, Error> {
+    let missing = || Error::setting(name, "an s3:// target needs it; name it as a secret");
+    given.clone().ok_or_else(missing)
+}
