@@ -1,6 +1,7 @@
 //! What can go wrong with the database.
 
-use tidegate_domain::{Fault, id::StreamKey};
+use tidegate_domain::Fault;
+use tidegate_domain::id::{JobId, StreamKey};
 
 /// A failed operation of the store.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,54 @@ pub enum Error {
         /// Milliseconds until the lease may be taken.
         remaining_ms: u64,
     },
+    /// The job is another's, or nobody's any more.
+    #[error("the claim of job {job} was lost; its new owner goes on")]
+    ClaimLost {
+        /// The job.
+        job: JobId,
+    },
+    /// Something that must be there is not.
+    #[error("{what} does not exist")]
+    NotFound {
+        /// What: `sync crm`.
+        what: String,
+    },
+    /// Something is not as the caller expects.
+    #[error("{}", conflict(what, *found))]
+    Conflict {
+        /// What: `sync crm`.
+        what: String,
+        /// Its revision, if it has one.
+        found: Option<u64>,
+    },
+    /// Something would mention what does not exist.
+    #[error("{from} needs {to}, which does not exist or would go")]
+    Dangling {
+        /// What mentions: `sync crm`.
+        from: String,
+        /// What is mentioned: `connection crm-eu`.
+        to: String,
+    },
+    /// An `Idempotency-Key` came with another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// A tenant has as many as it may.
+    #[error("the tenant has {max} {what}, and may not have more; wait until some are over")]
+    Quota {
+        /// Of what.
+        what: &'static str,
+        /// How many it may have.
+        max: u32,
+    },
+    /// A backup could not be written.
+    #[error("cannot write the backup {path}")]
+    Backup {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The store is shutting down.
     #[error("the database is closed")]
     Closed,
@@ -87,13 +136,26 @@ impl Error {
             Error::Locked { .. }
             | Error::Open { .. }
             | Error::Version { .. }
-            | Error::Schema { .. } => Fault::Config,
-            Error::Held { .. } => Fault::Throttled,
+            | Error::Schema { .. }
+            | Error::NotFound { .. }
+            | Error::Conflict { .. }
+            | Error::Dangling { .. }
+            | Error::KeyReused
+            | Error::Backup { .. } => Fault::Config,
+            Error::Held { .. } | Error::Quota { .. } => Fault::Throttled,
             Error::Full
             | Error::Statement { .. }
             | Error::Corrupt { .. }
             | Error::Fenced { .. }
+            | Error::ClaimLost { .. }
             | Error::Closed => Fault::Host,
         }
+    }
+}
+
+fn conflict(what: &str, found: Option<u64>) -> String {
+    match found {
+        Some(revision) => format!("{what} exists, at revision {revision}"),
+        None => format!("{what} is not what was expected, or is there already"),
     }
 }

@@ -1,4 +1,5 @@
-//! Jobs: what was asked for, and what became of it.
+//! Jobs that a process runs on its own, without a queue: what was asked for, and
+//! what became of it.
 
 use crate::Error;
 use async_trait::async_trait;
@@ -29,7 +30,8 @@ pub struct JobRow {
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Stores a job, new or changed. Of a sync's finished jobs all but the newest
-    /// [`FINISHED_JOBS_MAX`] are forgotten. An id that another sync uses is refused.
+    /// [`FINISHED_JOBS_MAX`] are forgotten. An id that
+    /// another sync or the queue uses is refused.
     async fn put_job(&self, row: &JobRow) -> Result<(), Error>;
     /// The job of this id.
     async fn job(&self, id: &JobId) -> Result<Option<JobRow>, Error>;

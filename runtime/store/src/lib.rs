@@ -5,19 +5,24 @@
 //! given only after the transaction is on disk.
 
 pub mod clock;
+pub mod control;
 pub mod crash;
 pub mod error;
+pub mod events;
 pub mod grants;
 pub mod jobs;
 pub mod kv;
 pub mod limits;
+pub mod queue;
+pub mod schedules;
 pub mod sqlite;
 pub mod streams;
+pub mod upkeep;
 
 pub use error::Error;
 pub use sqlite::SqliteStore;
 
-/// Everything that a process asks of its database.
+/// Everything that a sync asks of its database.
 pub trait Store:
     streams::StreamStore + grants::GrantStore + kv::KvStore + jobs::JobStore + limits::LimitStore
 {
@@ -29,5 +34,27 @@ impl<T> Store for T where
         + kv::KvStore
         + jobs::JobStore
         + limits::LimitStore
+{
+}
+
+/// Everything that the service asks of its database: what a sync asks, and the
+/// control plane.
+pub trait ServiceStore:
+    Store
+    + control::ControlStore
+    + queue::QueueStore
+    + schedules::ScheduleStore
+    + events::EventStore
+    + upkeep::UpkeepStore
+{
+}
+
+impl<T> ServiceStore for T where
+    T: Store
+        + control::ControlStore
+        + queue::QueueStore
+        + schedules::ScheduleStore
+        + events::EventStore
+        + upkeep::UpkeepStore
 {
 }

@@ -4,7 +4,9 @@
 //! whose future is dropped may still take effect.
 
 mod connection;
+mod control;
 mod encoding;
+mod events;
 mod failure;
 mod grants;
 mod jobs;
@@ -12,8 +14,11 @@ mod kv;
 mod limits;
 mod lock;
 mod migrations;
+mod queue;
 mod readers;
+mod schedules;
 mod streams;
+mod upkeep;
 mod writer;
 
 use crate::Error;
@@ -44,7 +49,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the directory's database, or creates both. Blocks on the disk.
     ///
-    /// Leases that were left by a killed process have run out: the lock proves that
+    /// Leases and claims that were left by a killed process have run out: the lock proves that
     /// their owner is gone, and the log's fence shuts out what it still has in
     /// flight. The right to refresh a grant is not cut short, since a provider
     /// cannot be fenced.
@@ -68,6 +73,7 @@ impl SqliteStore {
         let mut database = connection::open_writer(&path, options).map_err(failed)?;
         migrations::run(&mut database).map_err(failed)?;
         streams::expire_leases(&database).map_err(failed)?;
+        queue::expire_claims(&database).map_err(failed)?;
         let writer = writer::Writer::start(database).map_err(failed)?;
         let readers = readers::Readers::start(&path).map_err(failed)?;
         Ok(SqliteStore {

@@ -17,7 +17,7 @@ const VERSION_MIN: i32 = 3_051_003;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prepared statements that a connection keeps; the store has fewer.
-const STATEMENTS_KEPT: usize = 64;
+const STATEMENTS_KEPT: usize = 160;
 
 /// Refuses a library that may corrupt the log.
 pub(super) fn check_version(version: &str, number: i32) -> Result<(), Error> {

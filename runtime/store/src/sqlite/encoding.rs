@@ -24,3 +24,9 @@ pub(super) fn decode_word<'a, T: Deserialize<'a>>(
     let deserializer: StrDeserializer<'a, serde_json::Error> = word.into_deserializer();
     T::deserialize(deserializer).map_err(corrupt)
 }
+
+/// What JSON writes as a string, without the quotes: for words, which need none
+/// escaped.
+pub(super) fn encode_word<T: Serialize>(word: &T) -> Result<String, Failure> {
+    Ok(encode(word)?.trim_matches('"').to_owned())
+}

@@ -33,8 +33,12 @@ pub(super) enum Violation {
     State,
     #[error("the change does not chain")]
     Chain(#[source] Break),
-    #[error("job {id} belongs to another sync")]
+    #[error("job {id} belongs to another sync, or to the queue")]
     JobOwner { id: String },
+    #[error("job {id} is not there")]
+    NoJob { id: String },
+    #[error("job {id} must not be over here")]
+    JobState { id: String },
     #[error("the epoch cannot grow any more")]
     Epoch,
     #[error("the file is damaged ({problem}); restore a backup")]

@@ -17,7 +17,7 @@ fn put(database: &Connection, row: &JobRow) -> Result<(), Failure> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (id) DO UPDATE SET job = excluded.job, finished = excluded.finished,
                  created_at_ms = excluded.created_at_ms, updated_at_ms = excluded.updated_at_ms
-             WHERE tenant = excluded.tenant AND sync = excluded.sync",
+             WHERE tenant = excluded.tenant AND sync = excluded.sync AND request IS NULL",
         )?
         .execute(params![
             row.id.as_str(),
@@ -35,18 +35,23 @@ fn put(database: &Connection, row: &JobRow) -> Result<(), Failure> {
         .into());
     }
     if finished {
-        database
-            .prepare_cached(
-                "DELETE FROM jobs WHERE id IN (
-                     SELECT id FROM jobs WHERE tenant = ?1 AND sync = ?2 AND finished = 1
-                     ORDER BY created_at_ms DESC, id DESC LIMIT -1 OFFSET ?3)",
-            )?
-            .execute(params![
-                row.tenant.as_str(),
-                row.sync.as_str(),
-                FINISHED_JOBS_MAX
-            ])?;
+        forget_finished(database, &row.tenant, &row.sync)?;
     }
+    Ok(())
+}
+
+pub(super) fn forget_finished(
+    database: &Connection,
+    tenant: &TenantId,
+    sync: &SyncId,
+) -> Result<(), Failure> {
+    database
+        .prepare_cached(
+            "DELETE FROM jobs WHERE id IN (
+                 SELECT id FROM jobs WHERE tenant = ?1 AND sync = ?2 AND finished = 1
+                 ORDER BY created_at_ms DESC, id DESC LIMIT -1 OFFSET ?3)",
+        )?
+        .execute(params![tenant.as_str(), sync.as_str(), FINISHED_JOBS_MAX])?;
     Ok(())
 }
 

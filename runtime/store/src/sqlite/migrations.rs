@@ -6,7 +6,10 @@ use rusqlite::Connection;
 
 /// What brings the schema from version `n` to `n + 1`, at index `n`. A released
 /// entry never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_service.sql"),
+];
 
 /// Brings the schema to this build's version.
 pub(super) fn run(database: &mut Connection) -> Result<(), Failure> {

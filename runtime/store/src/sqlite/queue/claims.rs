@@ -1,0 +1,106 @@
+//! Claims: taken, prolonged, given back. Their time is the database's.
+
+use super::{lost, reads};
+use crate::queue::{Claim, QueuedJob};
+use crate::sqlite::encoding::decode_word;
+use crate::sqlite::failure::{Failure, Violation};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tidegate_domain::id::{JobId, OwnerToken};
+
+/// Ends every claim of former processes; called while the directory's lock proves
+/// that there is no other process.
+pub(in crate::sqlite) fn expire_claims(database: &Connection) -> Result<(), Failure> {
+    database.execute_batch(
+        "UPDATE jobs SET claim_expires_ms = 0 WHERE claim_expires_ms > 0;
+         UPDATE deliveries SET claim_expires_ms = 0 WHERE claim_expires_ms > 0;",
+    )?;
+    Ok(())
+}
+
+pub(super) fn claim(
+    database: &Connection,
+    job: JobId,
+    owner: OwnerToken,
+    now_ms: u64,
+    lifetime_ms: u64,
+) -> Result<Option<(Claim, QueuedJob)>, Failure> {
+    let epoch: Option<u64> = database
+        .prepare_cached(
+            "UPDATE jobs AS j SET claim_epoch = claim_epoch + 1, claim_owner = ?2,
+                    claim_expires_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
+             WHERE id = ?1 AND finished = 0 AND request IS NOT NULL AND wake_at_ms <= ?3
+               AND claim_expires_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
+               AND EXISTS (SELECT 1 FROM tenants WHERE id = j.tenant AND state = 'active')
+               AND NOT EXISTS (SELECT 1 FROM jobs begun
+                   WHERE begun.tenant = j.tenant AND begun.sync = j.sync
+                     AND begun.track = j.track AND begun.finished = 0
+                     AND begun.claim_epoch > 0 AND begun.id <> j.id)
+             RETURNING claim_epoch",
+        )?
+        .query_row(
+            params![job.as_str(), owner.to_string(), now_ms, lifetime_ms],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(epoch) = epoch else {
+        return Ok(None);
+    };
+    let row = reads::job(database, &job)?.ok_or_else(|| Violation::NoJob {
+        id: job.to_string(),
+    })?;
+    Ok(Some((Claim { job, epoch, owner }, row)))
+}
+
+pub(super) fn renew(
+    database: &Connection,
+    claim: &Claim,
+    lifetime_ms: u64,
+) -> Result<bool, Failure> {
+    let cancel_requested = database
+        .prepare_cached(
+            "UPDATE jobs
+             SET claim_expires_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
+             WHERE id = ?1 AND claim_epoch = ?2 AND claim_owner = ?3
+             RETURNING cancel_requested",
+        )?
+        .query_row(
+            params![
+                claim.job.as_str(),
+                claim.epoch,
+                claim.owner.to_string(),
+                lifetime_ms
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    cancel_requested.ok_or_else(|| lost(claim))
+}
+
+pub(super) fn release(database: &Connection, claim: &Claim) -> Result<(), Failure> {
+    let released = database
+        .prepare_cached(
+            "UPDATE jobs SET claim_owner = NULL, claim_expires_ms = 0
+             WHERE id = ?1 AND claim_epoch = ?2 AND claim_owner = ?3",
+        )?
+        .execute(params![
+            claim.job.as_str(),
+            claim.epoch,
+            claim.owner.to_string()
+        ])?;
+    if released == 0 {
+        return Err(lost(claim));
+    }
+    Ok(())
+}
+
+pub(super) fn cancel_requests(database: &Connection) -> Result<Vec<JobId>, Failure> {
+    let mut statement = database.prepare_cached(
+        "SELECT id FROM jobs WHERE claim_owner IS NOT NULL AND cancel_requested = 1 ORDER BY id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut jobs = Vec::new();
+    while let Some(row) = rows.next()? {
+        jobs.push(decode_word("job", &row.get::<_, String>(0)?)?);
+    }
+    Ok(jobs)
+}
