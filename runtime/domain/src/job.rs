@@ -140,6 +140,10 @@ pub struct Job {
     /// Whether it was given up because its workers kept being lost.
     #[serde(default)]
     pub poisoned: bool,
+    /// The generations that its streams are read in, where the request asks for new
+    /// ones: fixed before the first is opened, so that no attempt opens another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub generations: BTreeMap<StreamName, u64>,
     /// Why the running attempt was told to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
@@ -386,6 +390,7 @@ impl Job {
             fruitless: BTreeMap::new(),
             lost: 0,
             poisoned: false,
+            generations: BTreeMap::new(),
             stop: None,
             ended: BTreeMap::new(),
         }
@@ -399,6 +404,11 @@ impl Job {
             JobState::Parked | JobState::Retrying => self.first_wait_ms(),
             _ => None,
         }
+    }
+
+    /// Whether the running attempt is known to have committed anything.
+    pub fn has_progressed(&self) -> bool {
+        self.ended.values().any(|progressed| *progressed)
     }
 
     /// Why it failed or is degraded; of several reasons the one that a person should
