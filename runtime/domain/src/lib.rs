@@ -16,6 +16,7 @@ pub mod id;
 pub mod job;
 pub mod limit;
 pub mod manifest;
+pub mod queue;
 pub mod record;
 pub mod schedule;
 pub mod schema;

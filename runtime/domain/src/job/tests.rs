@@ -1,1 +1,598 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+use super::*;
+use proptest::prelude::*;
 
+const BUDGET: RetryBudget = RetryBudget {
+    fruitless_max: 3,
+    lost_max: 3,
+    backoff: Backoff {
+        first_ms: 100,
+        ceiling_ms: 1_000,
+    },
+};
+
+/// With it every wait is as long as it may be.
+const LONGEST: u64 = u64::MAX;
+
+fn stream(name: &str) -> StreamName {
+    StreamName::parse(name).unwrap()
+}
+
+fn failed(fault: Fault) -> StreamOutcome {
+    StreamOutcome::Failed {
+        fault,
+        reason: String::new(),
+    }
+}
+
+fn parked(until_ms: u64) -> StreamOutcome {
+    StreamOutcome::Parked { until_ms }
+}
+
+fn claimed(now_ms: u64) -> Event {
+    Event::Claimed {
+        now_ms,
+        progressed: false,
+    }
+}
+
+fn outcome(name: &str, outcome: StreamOutcome) -> Event {
+    Event::Stream {
+        name: stream(name),
+        outcome,
+        progressed: false,
+    }
+}
+
+fn ended(now_ms: u64) -> Event {
+    Event::AttemptEnded {
+        now_ms,
+        random: LONGEST,
+    }
+}
+
+/// The action that the last event led to.
+fn play(job: &mut Job, events: impl IntoIterator<Item = Event>) -> Action {
+    let mut action = Action::None;
+    for event in events {
+        action = job.step(event, BUDGET);
+    }
+    action
+}
+
+fn run(outcomes: &[StreamOutcome]) -> (Job, Action) {
+    let name = |at| format!("s{at}");
+    let mut job = Job::new((0..outcomes.len()).map(|at| stream(&name(at))));
+    let reports = outcomes.iter().enumerate();
+    let reports = reports.map(|(at, found)| outcome(&name(at), found.clone()));
+    let action = play(
+        &mut job,
+        [claimed(0)].into_iter().chain(reports).chain([ended(0)]),
+    );
+    (job, action)
+}
+
+#[test]
+fn a_job_is_the_worst_of_its_streams() {
+    use StreamOutcome::{Stopped, Succeeded};
+    let config = || failed(Fault::Config);
+    let table = [
+        (
+            "all fine",
+            vec![Succeeded, Succeeded],
+            JobState::Succeeded,
+            None,
+        ),
+        (
+            "one refused",
+            vec![Succeeded, config()],
+            JobState::Degraded,
+            Some(Reason::Config),
+        ),
+        (
+            "none readable",
+            vec![failed(Fault::Auth)],
+            JobState::Failed,
+            Some(Reason::Auth),
+        ),
+        (
+            "several reasons",
+            vec![failed(Fault::Guest), config()],
+            JobState::Failed,
+            Some(Reason::Config),
+        ),
+        (
+            "stopped",
+            vec![Succeeded, Stopped],
+            JobState::Cancelled,
+            None,
+        ),
+    ];
+    for (name, outcomes, state, reason) in table {
+        let (job, action) = run(&outcomes);
+        assert_eq!((job.state, action), (state, Action::Finish), "{name}");
+        assert_eq!(job.reason(), reason, "{name}");
+    }
+}
+
+#[test]
+fn a_job_without_streams_fails() {
+    let mut job = Job::new([]);
+    assert_eq!(job.step(claimed(0), BUDGET), Action::Finish);
+    assert_eq!(
+        (job.state, job.reason()),
+        (JobState::Failed, Some(Reason::Config))
+    );
+}
+
+#[test]
+fn a_stream_without_an_outcome_is_tried_again() {
+    let mut job = Job::new([stream("s0"), stream("s1")]);
+    let action = play(
+        &mut job,
+        [
+            claimed(0),
+            outcome("s0", StreamOutcome::Succeeded),
+            ended(0),
+        ],
+    );
+    assert_eq!(
+        (job.state, action),
+        (JobState::Retrying, Action::WaitUntil(100))
+    );
+}
+
+#[test]
+fn progress_gives_a_stream_its_budget_back() {
+    let mut job = Job::new([stream("s0")]);
+    let mut now_ms = 0;
+    for (progressed, wait_ms) in [
+        (false, Some(100)),
+        (false, Some(200)),
+        (true, Some(100)),
+        (false, Some(100)),
+        (false, Some(200)),
+        (false, None),
+    ] {
+        assert_eq!(job.step(claimed(now_ms), BUDGET), Action::Run);
+        let report = Event::Stream {
+            name: stream("s0"),
+            outcome: failed(Fault::Transient),
+            progressed,
+        };
+        let action = play(&mut job, [report, ended(now_ms)]);
+        match wait_ms {
+            Some(wait_ms) => {
+                now_ms += wait_ms;
+                assert_eq!(action, Action::WaitUntil(now_ms));
+            }
+            None => assert_eq!(action, Action::Finish),
+        }
+    }
+    assert_eq!(
+        (job.state, job.reason()),
+        (JobState::Failed, Some(Reason::Transient))
+    );
+}
+
+#[test]
+fn a_parked_stream_parks_the_job_until_the_first_time() {
+    let (job, action) = run(&[parked(20), parked(10), StreamOutcome::Succeeded]);
+    assert_eq!(
+        (job.state, action),
+        (JobState::Parked, Action::WaitUntil(10))
+    );
+    assert_eq!(job.wakes_at_ms(), Some(10));
+}
+
+#[test]
+fn a_park_outlives_the_retry_of_another_stream() {
+    let (mut job, action) = run(&[parked(5_000), failed(Fault::Transient)]);
+    assert_eq!(
+        (job.state, action),
+        (JobState::Retrying, Action::WaitUntil(100))
+    );
+    assert_eq!(job.step(claimed(100), BUDGET), Action::Run);
+    assert_eq!(job.streams[&stream("s0")], parked(5_000));
+    assert_eq!(job.streams[&stream("s1")], StreamOutcome::Running);
+    let action = play(
+        &mut job,
+        [outcome("s1", StreamOutcome::Succeeded), ended(200)],
+    );
+    assert_eq!(
+        (job.state, action),
+        (JobState::Parked, Action::WaitUntil(5_000))
+    );
+}
+
+#[test]
+fn a_spent_budget_ends_one_stream_and_no_park() {
+    let (mut job, _) = run(&[parked(60_000), failed(Fault::Host)]);
+    let mut action = Action::None;
+    for now_ms in [10_000, 20_000] {
+        action = play(
+            &mut job,
+            [
+                claimed(now_ms),
+                outcome("s1", failed(Fault::Host)),
+                ended(now_ms),
+            ],
+        );
+    }
+    assert_eq!(
+        (job.state, action),
+        (JobState::Parked, Action::WaitUntil(60_000))
+    );
+    assert_eq!(job.streams[&stream("s1")], failed(Fault::Host));
+    let action = play(
+        &mut job,
+        [
+            claimed(60_000),
+            outcome("s0", StreamOutcome::Succeeded),
+            ended(60_001),
+        ],
+    );
+    assert_eq!((job.state, action), (JobState::Degraded, Action::Finish));
+    assert_eq!(job.reason(), Some(Reason::Host));
+}
+
+#[test]
+fn parking_costs_no_budget() {
+    let mut job = Job::new([stream("s0")]);
+    for day in 1..100 {
+        let action = play(
+            &mut job,
+            [
+                claimed((day - 1) * 1_000),
+                outcome("s0", parked(day * 1_000)),
+                ended(0),
+            ],
+        );
+        assert_eq!(action, Action::WaitUntil(day * 1_000));
+    }
+    assert!(job.fruitless.is_empty());
+}
+
+#[test]
+fn a_job_that_is_taken_before_its_time_waits_on() {
+    let (mut job, _) = run(&[parked(500)]);
+    let before = job.attempts;
+    assert_eq!(job.step(claimed(499), BUDGET), Action::WaitUntil(500));
+    assert_eq!((job.state, job.attempts), (JobState::Parked, before));
+    assert_eq!(job.step(claimed(500), BUDGET), Action::Run);
+}
+
+#[test]
+fn a_stream_that_cannot_work_is_not_tried_again() {
+    let (mut job, _) = run(&[failed(Fault::Config), failed(Fault::Transient)]);
+    job.step(claimed(100), BUDGET);
+    assert_eq!(job.streams[&stream("s0")], failed(Fault::Config));
+    assert_eq!(job.streams[&stream("s1")], StreamOutcome::Running);
+}
+
+#[test]
+fn a_drained_job_is_anyones_at_once() {
+    let mut job = Job::new([stream("s0"), stream("s1"), stream("s2")]);
+    let action = play(&mut job, [claimed(0), Event::DrainRequested]);
+    assert_eq!(action, Action::Stop);
+    let action = play(
+        &mut job,
+        [
+            outcome("s0", StreamOutcome::Stopped),
+            outcome("s1", parked(70)),
+            ended(1), // s2 was not begun
+        ],
+    );
+    assert_eq!((job.state, action), (JobState::Queued, Action::Requeue));
+    assert!(job.fruitless.is_empty());
+    job.step(claimed(2), BUDGET);
+    let outcomes: Vec<_> = job.streams.into_values().collect();
+    assert_eq!(
+        outcomes,
+        [StreamOutcome::Running, parked(70), StreamOutcome::Running]
+    );
+}
+
+#[test]
+fn a_drained_job_that_was_done_is_done() {
+    let mut job = Job::new([stream("s0")]);
+    let action = play(
+        &mut job,
+        [
+            claimed(0),
+            Event::DrainRequested,
+            outcome("s0", StreamOutcome::Succeeded),
+            ended(1),
+        ],
+    );
+    assert_eq!((job.state, action), (JobState::Succeeded, Action::Finish));
+}
+
+#[test]
+fn a_job_whose_hours_are_over_goes_on_when_they_begin() {
+    let mut job = Job::new([stream("s0"), stream("s1"), stream("s2")]);
+    let action = play(
+        &mut job,
+        [
+            claimed(0),
+            Event::PausedUntil(9_000),
+            outcome("s0", StreamOutcome::Stopped),
+            outcome("s1", parked(70)),
+            outcome("s2", parked(9_500)),
+            ended(1),
+        ],
+    );
+    assert_eq!(
+        (job.state, action),
+        (JobState::Parked, Action::WaitUntil(9_000))
+    );
+    assert_eq!(job.streams[&stream("s2")], parked(9_500));
+    let mut queued = Job::new([stream("s0")]);
+    assert_eq!(
+        queued.step(Event::PausedUntil(7), BUDGET),
+        Action::WaitUntil(7)
+    );
+    assert_eq!(queued.step(claimed(7), BUDGET), Action::Run);
+}
+
+#[test]
+fn a_cancelled_job_leaves_no_stream_waiting() {
+    let (mut waiting, _) = run(&[
+        parked(10),
+        failed(Fault::Transient),
+        StreamOutcome::Succeeded,
+    ]);
+    assert_eq!(waiting.step(Event::CancelRequested, BUDGET), Action::Finish);
+    let mut running = Job::new([stream("s0"), stream("s1")]);
+    let action = play(
+        &mut running,
+        [claimed(0), Event::CancelRequested, Event::DrainRequested],
+    );
+    assert_eq!(action, Action::Stop);
+    let action = play(
+        &mut running,
+        [
+            outcome("s0", parked(10)),
+            outcome("s1", StreamOutcome::Stopped),
+            ended(1),
+        ],
+    );
+    assert_eq!(action, Action::Finish);
+    for job in [waiting, running] {
+        assert_eq!(job.state, JobState::Cancelled);
+        let waits = |outcome: &StreamOutcome| outcome.waits_until_ms().is_some();
+        assert!(!job.streams.values().any(waits), "{job:?}");
+    }
+}
+
+#[test]
+fn a_cancel_outlives_the_worker_that_was_told() {
+    let mut job = Job::new([stream("s0")]);
+    let action = play(&mut job, [claimed(0), Event::CancelRequested, claimed(9)]);
+    assert_eq!((job.state, action), (JobState::Cancelled, Action::Finish));
+}
+
+#[test]
+fn a_job_that_is_done_when_its_cancel_arrives_is_done() {
+    let mut job = Job::new([stream("s0")]);
+    let action = play(
+        &mut job,
+        [
+            claimed(0),
+            Event::CancelRequested,
+            outcome("s0", StreamOutcome::Succeeded),
+            ended(1),
+        ],
+    );
+    assert_eq!((job.state, action), (JobState::Succeeded, Action::Finish));
+}
+
+#[test]
+fn a_job_that_keeps_losing_its_workers_is_poison() {
+    let (mut job, _) = run(&[parked(90_000), failed(Fault::Transient)]);
+    assert_eq!(
+        play(&mut job, [claimed(100), claimed(200), claimed(300)]),
+        Action::Run
+    );
+    let action = job.step(claimed(400), BUDGET);
+    assert_eq!(
+        action,
+        Action::WaitUntil(90_000),
+        "the park is nobody's fault"
+    );
+    let action = play(
+        &mut job,
+        [
+            claimed(90_000),
+            outcome("s0", StreamOutcome::Succeeded),
+            ended(90_001),
+        ],
+    );
+    assert_eq!((job.state, action), (JobState::Degraded, Action::Finish));
+    assert_eq!(job.reason(), Some(Reason::Poison));
+}
+
+#[test]
+fn a_lost_worker_that_made_progress_is_no_poison() {
+    let mut job = Job::new([stream("s0")]);
+    for now_ms in 0..100 {
+        let progressed = Event::Claimed {
+            now_ms,
+            progressed: true,
+        };
+        assert_eq!(job.step(progressed, BUDGET), Action::Run);
+    }
+}
+
+#[test]
+fn reports_of_a_stream_that_is_not_read_change_nothing() {
+    let (mut job, _) = run(&[parked(10), failed(Fault::Transient)]);
+    let before = job.clone();
+    play(
+        &mut job,
+        [
+            outcome("s0", StreamOutcome::Succeeded),
+            outcome("s9", parked(1)),
+            ended(2),
+        ],
+    );
+    assert_eq!(job, before);
+    play(
+        &mut job,
+        [claimed(2), outcome("s0", StreamOutcome::Succeeded)],
+    );
+    assert_eq!(job.streams[&stream("s0")], parked(10));
+}
+
+#[test]
+fn a_job_survives_its_json() {
+    let (job, _) = run(&[
+        parked(10),
+        failed(Fault::Transient),
+        StreamOutcome::Succeeded,
+    ]);
+    let json = serde_json::to_string(&job).unwrap();
+    assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), job);
+    let old = r#"{"state":"queued","attempts":0,"fruitless":{},"streams":{}}"#;
+    assert_eq!(serde_json::from_str::<Job>(old).unwrap(), Job::new([]));
+}
+
+#[test]
+fn words_are_those_of_the_json() {
+    for state in JobState::ALL {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+    let reason = Reason::StaleCursor;
+    assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+}
+
+fn any_outcome() -> impl Strategy<Value = StreamOutcome> {
+    let fault = prop::sample::select(vec![Fault::Config, Fault::Transient, Fault::Host]);
+    prop_oneof![
+        Just(StreamOutcome::Running),
+        Just(StreamOutcome::Succeeded),
+        Just(StreamOutcome::Stopped),
+        (0..400_u64).prop_map(|until_ms| StreamOutcome::Parked { until_ms }),
+        fault.prop_map(failed),
+    ]
+}
+
+/// What happens; times are steps on from the last.
+fn any_event() -> impl Strategy<Value = (u64, Event)> {
+    let name = || prop::sample::select(vec!["s0", "s1", "s2"]);
+    let event = prop_oneof![
+        3 => any::<bool>().prop_map(|progressed| Event::Claimed { now_ms: 0, progressed }),
+        4 => (name(), any_outcome(), any::<bool>()).prop_map(|(name, outcome, progressed)| {
+            Event::Stream { name: stream(name), outcome, progressed }
+        }),
+        3 => any::<u64>().prop_map(|random| Event::AttemptEnded { now_ms: 0, random }),
+        1 => Just(Event::DrainRequested),
+        1 => (0..400_u64).prop_map(Event::PausedUntil),
+        1 => prop_oneof![1 => Just(Event::CancelRequested), 9 => Just(Event::DrainRequested)],
+    ];
+    (0..80_u64, event)
+}
+
+fn at(now_ms: u64, event: Event) -> Event {
+    match event {
+        Event::Claimed { progressed, .. } => Event::Claimed { now_ms, progressed },
+        Event::AttemptEnded { random, .. } => Event::AttemptEnded { now_ms, random },
+        other => other,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn no_sequence_of_events_loses_a_stream(events in prop::collection::vec(any_event(), 0..40)) {
+        let mut job = Job::new(["s0", "s1", "s2"].map(stream));
+        let mut now_ms = 0;
+        for (passed_ms, event) in events {
+            now_ms += passed_ms;
+            let before = job.clone();
+            let event = at(now_ms, event);
+            let action = job.step(event.clone(), BUDGET);
+            check_step(&before, &event, &job, action, now_ms)?;
+        }
+        // Whatever happened, somebody can bring it to its end.
+        for _ in 0..50 {
+            if job.state.is_final() {
+                return Ok(());
+            }
+            now_ms = now_ms.max(job.wakes_at_ms().unwrap_or_default());
+            job.step(Event::Claimed { now_ms, progressed: true }, BUDGET);
+            for name in ["s0", "s1", "s2"] {
+                job.step(outcome(name, StreamOutcome::Succeeded), BUDGET);
+            }
+            job.step(ended(now_ms), BUDGET);
+        }
+        prop_assert!(false, "{job:?} never ends");
+    }
+}
+
+fn check_step(
+    before: &Job,
+    event: &Event,
+    job: &Job,
+    action: Action,
+    now_ms: u64,
+) -> Result<(), TestCaseError> {
+    if before.state.is_final() {
+        prop_assert_eq!(before, job);
+        prop_assert_eq!(action, Action::None);
+        return Ok(());
+    }
+    let cancelled = job.state == JobState::Cancelled;
+    for (name, was) in &before.streams {
+        let is = &job.streams[name];
+        // Of this attempt: its report may still be replaced.
+        let open = before.ended.contains_key(name);
+        if let Some(until_ms) = was.waits_until_ms()
+            && !cancelled
+            && !open
+        {
+            let due = matches!(event, Event::Claimed { .. }) && until_ms <= now_ms;
+            let held = is
+                .waits_until_ms()
+                .is_some_and(|later_ms| later_ms >= until_ms);
+            // Woken in its time, or lost with its worker right then.
+            let gone_on = due && !matches!(is, StreamOutcome::Succeeded | StreamOutcome::Stopped);
+            prop_assert!(
+                held || gone_on,
+                "{name}: {was:?} became {is:?} by {event:?}"
+            );
+        }
+        if *was == StreamOutcome::Succeeded && !open {
+            prop_assert_eq!(is, was);
+        }
+    }
+    let waits = |outcome: &StreamOutcome| {
+        outcome.waits_until_ms().is_some() || *outcome == StreamOutcome::Running
+    };
+    let any_waits = job.streams.values().any(waits);
+    prop_assert!(
+        !(job.state.is_final() && any_waits),
+        "{job:?} forgot a stream"
+    );
+    let expected = match action {
+        Action::Run | Action::Stop => vec![JobState::Running],
+        Action::Requeue => vec![JobState::Queued],
+        Action::WaitUntil(until_ms) => {
+            prop_assert_eq!(job.wakes_at_ms(), Some(until_ms));
+            vec![JobState::Parked, JobState::Retrying]
+        }
+        Action::Finish => vec![
+            JobState::Succeeded,
+            JobState::Degraded,
+            JobState::Failed,
+            JobState::Cancelled,
+        ],
+        Action::None => vec![before.state],
+    };
+    prop_assert!(
+        expected.contains(&job.state),
+        "{action:?} leaves {:?}",
+        job.state
+    );
+    Ok(())
+}
