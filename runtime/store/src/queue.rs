@@ -9,7 +9,7 @@ use crate::jobs::JobRow;
 use async_trait::async_trait;
 use tidegate_domain::Fault;
 use tidegate_domain::id::{ConnectionId, JobId, OwnerToken, Sha256, SyncId, TenantId};
-use tidegate_domain::job::{Class, Job, JobRequest, JobState, Trigger};
+use tidegate_domain::job::{Class, Job, JobRequest, JobState, Reason, Trigger};
 
 /// Jobs of a tenant that may be unfinished; more are refused, so that a loop of
 /// requests fills nobody's disk.
@@ -42,10 +42,9 @@ pub struct NewJob {
     pub trigger: Trigger,
     /// What is to be done.
     pub request: JobRequest,
-    /// Its streams.
+    /// Its streams. One that waits ([`Job::wakes_at_ms`]) is first due then, any other
+    /// at once.
     pub job: Job,
-    /// When it is first due, in milliseconds since the epoch.
-    pub wake_at_ms: u64,
 }
 
 /// A job to be, and what a job like it that is there already means.
@@ -100,8 +99,6 @@ pub struct QueuedJob {
     pub cancel_requested: bool,
     /// Whether a worker holds it.
     pub claimed: bool,
-    /// Why it ended as it did; see [`Settled::reason`].
-    pub reason: Option<String>,
 }
 
 /// What a fair choice must know of a job.
@@ -152,12 +149,9 @@ pub struct Claim {
 /// What an attempt comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// Where the job is now.
+    /// Where the job is now: waiting, queued or over. One that is queued keeps its
+    /// place.
     pub job: Job,
-    /// When it is due again, in milliseconds since the epoch; nothing of a finished one.
-    pub wake_at_ms: u64,
-    /// Why it ended as it did, as a stable word by which such jobs are found again.
-    pub reason: Option<String>,
     /// The attempt.
     pub attempt: NewAttempt,
     /// What subscribers hear.
@@ -225,8 +219,8 @@ pub struct JobFilter {
     pub sync: Option<SyncId>,
     /// In one of these states; none given: in any.
     pub states: Vec<JobState>,
-    /// That ended for this reason.
-    pub reason: Option<String>,
+    /// That failed, in whole or in part, for this reason.
+    pub reason: Option<Reason>,
     /// Older than this one.
     pub before: Option<JobPosition>,
 }
@@ -270,7 +264,7 @@ pub trait QueueStore: Send + Sync {
     /// that follow, in one transaction.
     async fn settle(&self, claim: &Claim, settled: Settled) -> Result<Settlement, Error>;
 
-    /// Gives the claim back; the job is due again at once, as it was last saved.
+    /// Gives the claim back of a job that was not begun: it is as it was, and due.
     async fn release_claim(&self, claim: &Claim) -> Result<(), Error>;
 
     /// Jobs under a claim whose end was asked for.

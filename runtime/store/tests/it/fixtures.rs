@@ -4,21 +4,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::{
-    ConnectionId, OwnerToken, PartitionId, Sha256, StreamKey, StreamName, SyncId, TenantId,
+    ConnectionId, JobId, OwnerToken, PartitionId, Sha256, StreamKey, StreamName, SyncId, TenantId,
 };
+use tidegate_domain::job::{Class, Event, Job, JobRequest, RetryBudget, StreamOutcome, Trigger};
 use tidegate_domain::record::{Format, Operation};
 use tidegate_domain::slot::{Content, Object};
 use tidegate_domain::stream::{Change, End, GenerationKind, PlannedPartition, Step, StreamState};
 use tidegate_domain::sync::{Landing, Mode};
+use tidegate_store::control::{Actor, Commit, Expected, TenantState, Write};
+use tidegate_store::events::NewEvent;
+use tidegate_store::queue::{Enqueue, Enqueued, MAIN_TRACK, NewAttempt, NewJob, Settled};
 use tidegate_store::streams::{Intent, IntentState, Lease, Reconciliation, StagedObject};
-use tidegate_store::{SqliteStore, Store};
+use tidegate_store::{ServiceStore, SqliteStore, Store};
 
 /// Longer than any test.
 pub(crate) const LONG_MS: u64 = 600_000;
 
 /// A fresh store, and the directory that must outlive it.
-pub(crate) fn sqlite() -> (Arc<dyn Store>, TempDir) {
+pub(crate) fn sqlite() -> (Arc<dyn ServiceStore>, TempDir) {
     let dir = TempDir::new().unwrap();
     (Arc::new(SqliteStore::open(dir.path()).unwrap()), dir)
 }
@@ -138,5 +143,102 @@ pub(crate) fn nothing_found() -> Reconciliation {
         abandoned: Vec::new(),
         staged: StreamState::default(),
         next_batch: 0,
+    }
+}
+
+/// A commit by the system, at time 1,000.
+pub(crate) fn commit(tenant: TenantId, writes: Vec<Write>) -> Commit {
+    Commit {
+        tenant,
+        actor: Actor::System,
+        origin: None,
+        action: "test.write".to_owned(),
+        subject: "things".to_owned(),
+        detail: "{}".to_owned(),
+        at_ms: 1_000,
+        writes,
+        idempotency: None,
+        events: Vec::new(),
+    }
+}
+
+pub(crate) fn put_tenant(expected: Expected) -> Write {
+    Write::PutTenant {
+        expected,
+        title: "Acme".to_owned(),
+        state: TenantState::Active,
+        jobs_max: None,
+    }
+}
+
+/// Makes the tenant of [`tenant`].
+pub(crate) async fn make_tenant(store: &dyn ServiceStore) {
+    let made = commit(tenant(), vec![put_tenant(Expected::Absent)]);
+    store.commit(made).await.unwrap();
+}
+
+/// A job of the sync of [`sync`] over one stream.
+pub(crate) fn new_job(id: &str) -> NewJob {
+    NewJob {
+        id: JobId::parse(id).unwrap(),
+        sync: sync(),
+        track: MAIN_TRACK.to_owned(),
+        connection: connection(),
+        connector: sha256(1),
+        class: Class::Incremental,
+        trigger: Trigger::Api,
+        request: JobRequest::Sync,
+        job: Job::new([StreamName::parse("contacts").unwrap()]),
+    }
+}
+
+/// Asks for a job, at time 1,000.
+pub(crate) async fn put_job(store: &dyn ServiceStore, job: NewJob, attach: bool) -> Enqueued {
+    let writes = vec![Write::PutJob(Box::new(Enqueue { job, attach }))];
+    let put = store.commit(commit(tenant(), writes)).await.unwrap();
+    put.jobs.into_iter().next().unwrap()
+}
+
+pub(crate) const BUDGET: RetryBudget = RetryBudget {
+    fruitless_max: 3,
+    lost_max: 3,
+    backoff: Backoff {
+        first_ms: 1,
+        ceiling_ms: 1,
+    },
+};
+
+/// What a claimed job comes to when its stream ends so.
+pub(crate) fn settled(mut job: Job, outcome: StreamOutcome, now_ms: u64) -> Settled {
+    let progressed = false;
+    job.step(Event::Claimed { now_ms, progressed }, BUDGET);
+    let name = StreamName::parse("contacts").unwrap();
+    let ended = Event::Stream {
+        name,
+        outcome,
+        progressed,
+    };
+    job.step(ended, BUDGET);
+    job.step(Event::AttemptEnded { now_ms, random: 0 }, BUDGET);
+    Settled {
+        job,
+        attempt: NewAttempt {
+            started_at_ms: now_ms,
+            ended_at_ms: now_ms + 1,
+            fault: None,
+            error: None,
+            report: "{}".to_owned(),
+        },
+        events: Vec::new(),
+        follow_ups: Vec::new(),
+        at_ms: now_ms,
+    }
+}
+
+pub(crate) fn event(kind: &str) -> NewEvent {
+    NewEvent {
+        kind: kind.to_owned(),
+        subject: "sync crm".to_owned(),
+        body: "{}".to_owned(),
     }
 }

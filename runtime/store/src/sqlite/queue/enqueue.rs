@@ -7,8 +7,9 @@ use crate::sqlite::encoding::{decode, decode_word, encode, encode_word};
 use crate::sqlite::failure::{Failure, Violation};
 use crate::sqlite::{events, jobs};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::{JobId, SyncId, TenantId};
-use tidegate_domain::job::{Job, JobState};
+use tidegate_domain::job::{Action, Event, Job, RetryBudget};
 
 pub(in crate::sqlite) fn enqueue(
     database: &Connection,
@@ -68,12 +69,10 @@ fn insert(
     request: &str,
     at_ms: u64,
 ) -> Result<(), Failure> {
-    if job.job.state.is_final() {
-        return Err(Violation::JobState {
-            id: job.id.to_string(),
-        }
-        .into());
-    }
+    let Some(wakes_at_ms) = job.job.wakes_at_ms() else {
+        let id = job.id.to_string();
+        return Err(Violation::JobState { id }.into());
+    };
     let inserted = database
         .prepare_cached(
             "INSERT INTO jobs (id, tenant, sync, job, finished, created_at_ms, updated_at_ms,
@@ -93,13 +92,29 @@ fn insert(
             encode_word(&job.class)?,
             encode(&job.trigger)?,
             request,
-            job.wake_at_ms
+            wakes_at_ms.max(at_ms)
         ])?;
     if inserted == 0 {
         let what = format!("job {}", job.id);
         return Err(Failure::Known(Error::Conflict { what, found: None }));
     }
     Ok(())
+}
+
+/// What a worker would do that takes the job and finds its end asked for.
+fn call_off(job: &mut Job, now_ms: u64) {
+    let never = RetryBudget {
+        fruitless_max: 0,
+        lost_max: 0,
+        backoff: Backoff {
+            first_ms: 0,
+            ceiling_ms: 0,
+        },
+    };
+    let progressed = false;
+    if job.step(Event::CancelRequested, never) == Action::Stop {
+        job.step(Event::Claimed { now_ms, progressed }, never);
+    }
 }
 
 /// Ends a job that nobody runs; asks who runs it otherwise. A claim that ran out
@@ -135,7 +150,7 @@ pub(in crate::sqlite) fn cancel(
         return Ok(());
     }
     let mut job: Job = decode("job", &job)?;
-    job.state = JobState::Cancelled;
+    call_off(&mut job, at_ms);
     database
         .prepare_cached(
             "UPDATE jobs SET job = ?2, finished = 1, cancel_requested = 1, updated_at_ms = ?3,

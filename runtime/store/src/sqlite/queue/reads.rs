@@ -6,9 +6,10 @@ use crate::sqlite::encoding::{decode, decode_word, encode};
 use crate::sqlite::failure::Failure;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tidegate_domain::id::{JobId, SyncId, TenantId};
+use tidegate_domain::job::Reason;
 
 const COLUMNS: &str = "id, tenant, sync, job, created_at_ms, updated_at_ms, track, connection,
-    connector, class, cause, request, wake_at_ms, cancel_requested, reason,
+    connector, class, cause, request, wake_at_ms, cancel_requested,
     claim_owner IS NOT NULL AND claim_expires_ms > CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 fn read_job(row: &Row<'_>) -> Result<QueuedJob, Failure> {
@@ -30,8 +31,7 @@ fn read_job(row: &Row<'_>) -> Result<QueuedJob, Failure> {
         request: decode("job", &word(11)?)?,
         wake_at_ms: row.get(12)?,
         cancel_requested: row.get(13)?,
-        reason: row.get(14)?,
-        claimed: row.get(15)?,
+        claimed: row.get(14)?,
     })
 }
 
@@ -70,7 +70,7 @@ pub(super) fn jobs(
         tenant.as_str(),
         filter.sync.as_ref().map(SyncId::as_str),
         states.transpose()?,
-        filter.reason,
+        filter.reason.map(Reason::as_str),
         before.map(|position| position.created_at_ms),
         before.map(|position| position.id.as_str()),
         limit

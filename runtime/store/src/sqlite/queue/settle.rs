@@ -9,7 +9,7 @@ use crate::sqlite::failure::{Failure, Violation};
 use crate::sqlite::{events, jobs};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tidegate_domain::id::{SyncId, TenantId};
-use tidegate_domain::job::Job;
+use tidegate_domain::job::{Job, Reason};
 
 /// What a write needs of the job whose claim was proven.
 struct Guarded {
@@ -66,10 +66,16 @@ pub(super) fn settle(
     if guarded.cancel_requested && !finished {
         return Ok(Settlement::CancelRequested);
     }
+    // One that nobody holds must say when it goes on.
+    let wakes_at_ms = settled.job.wakes_at_ms();
+    if !finished && wakes_at_ms.is_none() {
+        let id = claim.job.to_string();
+        return Err(Violation::JobState { id }.into());
+    }
     database
         .prepare_cached(
-            "UPDATE jobs SET job = ?2, finished = ?3, updated_at_ms = ?4, wake_at_ms = ?5,
-                    reason = ?6, claim_owner = NULL, claim_expires_ms = 0
+            "UPDATE jobs SET job = ?2, finished = ?3, updated_at_ms = ?4,
+                    wake_at_ms = max(wake_at_ms, ?5), reason = ?6, claim_owner = NULL, claim_expires_ms = 0
              WHERE id = ?1",
         )?
         .execute(params![
@@ -77,8 +83,8 @@ pub(super) fn settle(
             encode(&settled.job)?,
             finished,
             settled.at_ms,
-            settled.wake_at_ms,
-            settled.reason
+            wakes_at_ms.unwrap_or(0),
+            settled.job.reason().map(Reason::as_str)
         ])?;
     keep_attempt(database, claim, &settled.attempt)?;
     let tenant = &guarded.tenant;
