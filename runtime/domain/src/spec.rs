@@ -5,11 +5,19 @@
 //! Types refuse what they can; [`SyncSpec::validate`] and [`ConnectionSpec::validate`]
 //! name the rest, each with the place of the value.
 
+mod diff;
+mod json_schema;
 mod reference;
+mod set;
+mod suggest;
 mod validate;
 
+pub use diff::{Change, ChangeAction, FieldChange, diff};
+pub use json_schema::{connection_schema, document_schema, sync_schema};
 pub use reference::{ConnectorRef, InvalidConnectorRef, InvalidSecretRef, SecretName, SecretRef};
-pub use validate::Problem;
+pub use set::{DocumentKey, DocumentSet};
+pub use suggest::{did_you_mean, nearest};
+pub use validate::{Problem, validate_streams};
 
 use crate::batch::BatchPolicy;
 use crate::id::{ConnectionId, Sha256, StreamName, SyncId};

@@ -84,7 +84,7 @@ impl SyncSpec {
 }
 
 /// Everything in a list of streams that cannot work; pointers begin with `/streams`.
-pub(crate) fn validate_streams(streams: &[StreamSpec]) -> Vec<Problem> {
+pub fn validate_streams(streams: &[StreamSpec]) -> Vec<Problem> {
     let mut found = Problems(Vec::new());
     if streams.is_empty() {
         found.add("/streams", "name at least one stream");
