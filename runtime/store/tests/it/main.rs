@@ -5,4 +5,6 @@
 mod behaviours;
 mod fixtures;
 mod model;
+mod queue_model;
+mod service;
 mod sqlite;

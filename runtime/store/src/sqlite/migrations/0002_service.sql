@@ -98,6 +98,9 @@ CREATE TABLE audit_start (
 INSERT INTO audit_start VALUES
     (1, 0, '0000000000000000000000000000000000000000000000000000000000000000');
 
+CREATE TRIGGER audit_grows_at_its_end BEFORE INSERT ON audit
+WHEN new.seq <= (SELECT max(seq) FROM audit)
+BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_goes_from_its_start BEFORE DELETE ON audit
@@ -115,6 +118,10 @@ CREATE TABLE answers (
     PRIMARY KEY (tenant, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (at_ms);
+
+-- Attempts without progress are counted per stream now; the count begins anew.
+UPDATE jobs SET job = json_set(job, '$.fruitless', json('{}'))
+    WHERE json_type(job, '$.fruitless') = 'integer';
 
 -- A job with a request is the queue's. One without belongs to the command line.
 ALTER TABLE jobs ADD COLUMN track TEXT;

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::sqlite::failure::Failure;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::error::Error as StdError;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -42,7 +42,11 @@ fn copy(database: &Connection, partial: &Path) -> Result<(), Box<dyn StdError + 
     let path = partial
         .to_str()
         .ok_or_else(|| io::Error::other("the path is not text"))?;
-    database.execute("VACUUM INTO ?1", [path])?;
+    // The reader's own connection writes nothing, not even elsewhere.
+    let of = database.path().unwrap_or_default();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let source = Connection::open_with_flags(of, flags)?;
+    source.execute("VACUUM INTO ?1", [path])?;
     file.sync_all()?;
     Ok(())
 }
