@@ -2,7 +2,6 @@
 //! fails or is told to stop. Nothing waits here for a time to come, so that whoever
 //! runs attempts decides who keeps what meanwhile.
 
-use crate::call;
 use crate::error::Error;
 use crate::stream::{self, StreamSpec, SyncContext};
 use std::collections::BTreeMap;
@@ -30,7 +29,7 @@ impl Default for StreamReport {
 }
 
 impl StreamReport {
-    fn of(outcome: StreamOutcome) -> StreamReport {
+    pub(crate) fn of(outcome: StreamOutcome) -> StreamReport {
         StreamReport {
             outcome,
             landed: Landed::default(),
@@ -113,11 +112,7 @@ async fn catalog(context: &SyncContext, open: &[&StreamName]) -> Result<Vec<Stre
     let Some(first) = open.first() else {
         return Ok(Vec::new());
     };
-    let config = context.config.clone();
-    let found = context
-        .connector
-        .discover(call::context(context), config)
-        .await;
+    let found = context.source.discover(&context.stop).await;
     let (catalog, usage) = found.map_err(|source| Error::Connector {
         operation: "discover",
         stream: (*first).clone(),

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
+use tidegate_domain::queue::Caps;
 
 /// A stream's lease unless the operator says otherwise, in milliseconds.
 const LEASE_MS: u64 = 30_000;
@@ -20,6 +21,73 @@ pub struct Config {
     /// Origins (`http://127.0.0.1:8333`) of S3 endpoints that may be plain http or
     /// private.
     pub target_origins: Vec<tidegate_broker::Origin>,
+    /// What the worker takes on.
+    pub worker: WorkerConfig,
+}
+
+/// What a worker takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// Jobs that run at once.
+    pub jobs_max: u32,
+    /// Of one tenant, unless the tenant has a cap of its own.
+    pub tenant_jobs_max: u32,
+    /// Of one connection, unless its document sets a cap.
+    pub connection_jobs_max: u32,
+    /// Of one connector.
+    pub connector_jobs_max: u32,
+    /// Milliseconds after which another worker may take a job from a silent one.
+    pub claim_ms: u64,
+    /// Milliseconds that running jobs have to checkpoint when the worker stops.
+    pub drain_ms: u64,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> WorkerConfig {
+        WorkerConfig {
+            jobs_max: 32,
+            tenant_jobs_max: 16,
+            connection_jobs_max: 4,
+            connector_jobs_max: 32,
+            claim_ms: 30_000,
+            drain_ms: 25_000,
+        }
+    }
+}
+
+impl WorkerConfig {
+    pub(crate) fn caps(&self) -> Caps {
+        Caps {
+            tenant_jobs_max: self.tenant_jobs_max,
+            connection_jobs_max: self.connection_jobs_max,
+            connector_jobs_max: self.connector_jobs_max,
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        for (name, value) in [
+            ("jobs_max", self.jobs_max),
+            ("tenant_jobs_max", self.tenant_jobs_max),
+            ("connection_jobs_max", self.connection_jobs_max),
+            ("connector_jobs_max", self.connector_jobs_max),
+        ] {
+            if value == 0 {
+                let name = format!("worker.{name}");
+                return Err(Error::setting(
+                    name,
+                    "must be 1 at least, or no job ever runs",
+                ));
+            }
+        }
+        if self.claim_ms < LEASE_MS_MIN {
+            return Err(Error::setting(
+                "worker.claim_ms",
+                format!("must be {LEASE_MS_MIN} at least, or workers lose jobs that they run"),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {
@@ -29,6 +97,7 @@ impl Default for Config {
             lease_ms: LEASE_MS,
             guest_threads: None,
             target_origins: Vec::new(),
+            worker: WorkerConfig::default(),
         }
     }
 }
@@ -48,6 +117,6 @@ impl Config {
         if self.guest_threads == Some(0) {
             return Err(Error::setting("guest_threads", "must be 1 at least"));
         }
-        Ok(())
+        self.worker.check()
     }
 }

@@ -6,18 +6,25 @@
 //! fault never moves a cursor.
 
 pub mod attempt;
-mod call;
 pub mod config;
+mod documents;
+pub mod enqueue;
 pub mod error;
+pub mod joblog;
+mod kept;
+mod launch;
 pub mod node;
 mod partition;
 pub mod progress;
+pub mod scheduler;
+pub mod secret;
 mod sink;
+pub mod source;
 pub mod stream;
 pub mod sync;
 pub mod target;
+pub mod worker;
 
-pub use call::check;
 pub use config::Config;
 pub use error::Error;
 pub use node::Node;

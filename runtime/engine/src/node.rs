@@ -3,21 +3,26 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::kept::Kept;
 use crate::target::{self, TargetSettings, Use};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_broker::{Broker, Keyring};
-use tidegate_domain::id::StreamKey;
+use tidegate_domain::id::{Sha256, StreamKey};
 use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::stage::{self, StageDirectory, Staging};
 use tidegate_landing::target::Target;
 use tidegate_sandbox::{Compiler, Connector, Sandbox};
-use tidegate_store::{SqliteStore, Store};
+use tidegate_store::{ServiceStore, SqliteStore};
+
+/// Compiled connectors that are kept in memory, and targets that stay open.
+const CONNECTORS_KEPT: usize = 128;
+const TARGETS_KEPT: usize = 1_024;
 
 /// Everything that the runs of a process share.
 pub struct Node {
     /// The database.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn ServiceStore>,
     /// The node key and what is derived from it.
     pub keyring: Arc<Keyring>,
     /// The way out.
@@ -30,6 +35,8 @@ pub struct Node {
     pub spool_dir: PathBuf,
     /// What the operator decided.
     pub config: Config,
+    pub(crate) connectors: Kept<Sha256, Arc<Connector>>,
+    pub(crate) targets: Kept<[u8; 32], Arc<dyn Target>>,
 }
 
 impl Node {
@@ -53,7 +60,7 @@ impl Node {
         let (database, keys, cache) = (folder("db")?, folder("keys")?, folder("cache")?);
         let (staged, spool_dir) = (folder("staged")?, folder("spool")?);
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await;
-        let store: Arc<dyn Store> = match opened {
+        let store: Arc<dyn ServiceStore> = match opened {
             Ok(opened) => Arc::new(opened?),
             Err(_) => return Err(Error::Store(tidegate_store::Error::Closed)),
         };
@@ -87,6 +94,8 @@ impl Node {
             staging,
             spool_dir,
             config,
+            connectors: Kept::new(CONNECTORS_KEPT),
+            targets: Kept::new(TARGETS_KEPT),
         })
     }
 

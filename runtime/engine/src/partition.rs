@@ -1,7 +1,6 @@
 //! Reading one partition to its end: one fresh instance per call, and a checkpoint
 //! between any two of them.
 
-use crate::call;
 use crate::error::Error;
 use crate::progress::Counters;
 use crate::sink::PartitionSink;
@@ -115,9 +114,9 @@ impl Reading {
             self.sync.spool_dir.clone(),
         );
         let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(&self.counters));
-        let context = call::context(&self.sync);
+        let context = self.sync.call(&self.spec.name);
         let request = ReadRequest {
-            config: self.sync.config.clone(),
+            config: self.sync.source.config.clone(),
             stream: self.info.clone(),
             mode: self.spec.mode,
             partition: partition.planned.clone(),
@@ -126,6 +125,7 @@ impl Reading {
         };
         let report = self
             .sync
+            .source
             .connector
             .read(context, Box::new(sink), request)
             .await;

@@ -2,19 +2,19 @@
 //! plan, read the partitions in parallel, complete.
 
 use crate::attempt::StreamReport;
-use crate::call;
 use crate::error::Error;
+use crate::joblog::JobLog;
 use crate::partition::{Ended, Reading};
 use crate::progress::Progress;
-use secrecy::SecretString;
+use crate::source::Source;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tidegate_broker::{Keyring, Session};
+use tidegate_broker::Keyring;
 use tidegate_domain::Fault;
 use tidegate_domain::batch::BatchPolicy;
-use tidegate_domain::id::{ConnectionId, PartitionId, StreamKey, StreamName, SyncId, TenantId};
+use tidegate_domain::id::{PartitionId, StreamKey, StreamName, SyncId};
 use tidegate_domain::job::StreamOutcome;
 use tidegate_domain::record::Format;
 use tidegate_domain::schema::Columns;
@@ -25,7 +25,7 @@ use tidegate_landing::recover::Stream;
 use tidegate_landing::stage::Staging;
 use tidegate_landing::target::Target;
 use tidegate_landing::writer::{Settings, StreamWriter, WriterHandle};
-use tidegate_sandbox::{Connector, PartitionEnd, PlanRequest, StreamInfo};
+use tidegate_sandbox::{CallContext, PartitionEnd, PlanRequest, StreamInfo};
 use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
 use tokio::task::JoinSet;
@@ -40,6 +40,8 @@ const WAIT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
 pub struct StreamSpec {
     /// Its name in the catalog.
     pub name: StreamName,
+    /// The stream whose log and cursors it moves: its own, or one beside it.
+    pub log: StreamName,
     /// How it is read.
     pub mode: Mode,
     /// How it lands.
@@ -50,27 +52,19 @@ pub struct StreamSpec {
     pub window: Option<Window>,
     /// Partitions to plan for, and to read at the same time.
     pub partitions_max: u32,
+    /// A new generation is opened where the last is below this.
+    pub generation_min: u64,
+    /// Whether it is over once its window was read: it is never planned again.
+    pub is_bounded: bool,
 }
 
 /// What every stream of a sync shares.
 #[derive(Clone)]
 pub struct SyncContext {
-    /// Whose.
-    pub tenant: TenantId,
+    /// Where records come from, and whose they are.
+    pub source: Source,
     /// The sync.
     pub sync: SyncId,
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Its connector.
-    pub connector: Arc<Connector>,
-    /// Its way out.
-    pub session: Session,
-    /// Its secrets, for the vault and to be scrubbed from log lines.
-    pub secrets: Arc<BTreeMap<String, SecretString>>,
-    /// Whether bodies of data endpoints are closed to the connector.
-    pub blind: bool,
-    /// Its configuration, as JSON.
-    pub config: String,
     /// The database.
     pub store: Arc<dyn Store>,
     /// Seals cursors.
@@ -91,6 +85,16 @@ pub struct SyncContext {
     pub stop: CancellationToken,
     /// Live figures.
     pub progress: Arc<Progress>,
+    /// Where guests write; none hands their lines to `tracing`.
+    pub log: Option<Arc<JobLog>>,
+}
+
+impl SyncContext {
+    /// The frame of one call about a stream.
+    pub(crate) fn call(&self, stream: &StreamName) -> CallContext {
+        let log = self.log.as_ref().map(|log| (log, stream));
+        self.source.context(&self.stop, log)
+    }
 }
 
 /// Runs one stream until it is done, waits, fails or is told to stop. What was
@@ -153,9 +157,9 @@ async fn open(
         }
     };
     let key = StreamKey {
-        tenant: context.tenant.clone(),
+        tenant: context.source.tenant.clone(),
         sync: context.sync.clone(),
-        stream: spec.name.clone(),
+        stream: spec.log.clone(),
     };
     let store = Arc::clone(&context.store);
     let cipher = StreamCipher::new(Arc::clone(&context.keyring), store, key.clone());
@@ -227,7 +231,8 @@ async fn prepare(
         landing: spec.landing,
     };
     let unfinished = state.open_partitions().next().is_some();
-    if state.kind != Some(how) || (spec.mode == Mode::FullRefresh && state.complete) {
+    let is_done = spec.mode == Mode::FullRefresh && state.complete && !spec.is_bounded;
+    if state.kind != Some(how) || is_done || state.generation < spec.generation_min {
         let generation = state.generation + 1;
         let begun = reading
             .writer
@@ -237,8 +242,8 @@ async fn prepare(
         return plan(spec, reading).await;
     }
     // A full refresh that died between its last row and its completion only has to
-    // complete.
-    let to_complete = spec.mode == Mode::FullRefresh && state.run_is_over();
+    // complete, and a bounded reading is not followed by another.
+    let to_complete = (spec.mode == Mode::FullRefresh || spec.is_bounded) && state.run_is_over();
     if unfinished || to_complete {
         return Ok(state);
     }
@@ -249,7 +254,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
     let state = reading.writer.state();
     let previous: Vec<_> = state.ends().map(previous_end).collect();
     let request = PlanRequest {
-        config: reading.sync.config.clone(),
+        config: reading.sync.source.config.clone(),
         stream: spec.name.to_string(),
         mode: spec.mode,
         // The history's bounds hold for the first run; later ones go on from it.
@@ -263,8 +268,9 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
     };
     let planned = reading
         .sync
+        .source
         .connector
-        .plan(call::context(&reading.sync), request)
+        .plan(reading.sync.call(&spec.name), request)
         .await;
     let (partitions, usage) = planned.map_err(|source| Error::Connector {
         operation: "plan",

@@ -48,7 +48,7 @@ pub async fn run(
         context,
         row: JobRow {
             id,
-            tenant: context.tenant.clone(),
+            tenant: context.source.tenant.clone(),
             sync: context.sync.clone(),
             job: Job::new(specs.iter().map(|spec| spec.name.clone())),
             created_at_ms: now_ms(),

@@ -15,7 +15,7 @@ pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result
     let document = Document::read(path)?;
     let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
-    let (connector, session) = (&prepared.context.connector, &prepared.session);
+    let (connector, session) = (&prepared.context.source.connector, &prepared.session);
     let methods = authorize::methods(connector.manifest(), &document.file);
     if methods.is_empty() {
         bail!(
@@ -41,7 +41,8 @@ pub(crate) async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
-    tidegate_engine::check(&prepared.context).await?;
+    let context = &prepared.context;
+    context.source.check(&context.stop).await?;
     report::say(&format!("connection {} works", document.file.connection.id));
     Ok(ExitCode::SUCCESS)
 }

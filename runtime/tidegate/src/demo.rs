@@ -50,7 +50,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     say("Compiling the connector and starting the sandbox ...");
     let node = node::open(&place, operator).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
-    for method in authorize::methods(prepared.context.connector.manifest(), &document.file) {
+    for method in authorize::methods(prepared.context.source.connector.manifest(), &document.file) {
         let mut browser = JoinSet::new();
         authorize::through(&prepared.session, method, 0, async |url| {
             consent(url, &mut browser).await

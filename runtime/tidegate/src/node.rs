@@ -2,8 +2,8 @@
 //! which program compiles.
 
 use crate::cli::Place;
-use crate::config::{self, ConnectionFile, TargetFile};
-use anyhow::{Context as _, Result, bail};
+use crate::config::{self, ConnectionFile};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tidegate_broker::{Class, Connection, OauthApp, Session};
 use tidegate_domain::id::TenantId;
+use tidegate_domain::spec::{SecretRef, TargetSpec};
 use tidegate_engine::target::TargetSettings;
 use tidegate_engine::{Config, Node};
 use tidegate_sandbox::{CompileLimits, Compiler, Connector};
@@ -20,8 +21,8 @@ pub(crate) type Secrets = BTreeMap<String, SecretString>;
 
 /// Reads a connection's secrets from where they are.
 pub(crate) fn secrets(file: &ConnectionFile) -> Result<Secrets> {
-    let resolve = |(name, secret): (&String, &config::Secret)| {
-        let secret = secret.resolve(&format!("connection.secrets.{name}"))?;
+    let resolve = |(name, secret): (&String, &SecretRef)| {
+        let secret = config::resolve(secret, &format!("connection.secrets.{name}"))?;
         Ok((name.clone(), secret))
     };
     file.secrets.iter().map(resolve).collect()
@@ -69,19 +70,17 @@ pub(crate) fn session(
         None => None,
         Some(app) => Some(OauthApp {
             client_id: app.client_id.clone(),
-            client_secret: app
-                .client_secret
-                .resolve("connection.oauth_app.client_secret")?,
+            client_secret: config::resolve(
+                &app.client_secret,
+                "connection.oauth_app.client_secret",
+            )?,
         }),
-    };
-    let serde_json::Value::Object(config) = file.config.clone() else {
-        bail!("connection.config must be a mapping");
     };
     Ok(node.broker.session(Connection {
         tenant: tenant.clone(),
         id: file.id.clone(),
         manifest: Arc::clone(connector.manifest()),
-        config,
+        config: file.config.clone(),
         secrets: secrets.clone(),
         oauth_app,
         account: file.account.clone(),
@@ -90,11 +89,11 @@ pub(crate) fn session(
 }
 
 /// A target's settings, with its secrets read.
-pub(crate) fn target_settings(file: &TargetFile) -> Result<TargetSettings> {
-    let key = |secret: &Option<config::Secret>, field: &str| -> Result<_, config::Error> {
+pub(crate) fn target_settings(file: &TargetSpec) -> Result<TargetSettings> {
+    let key = |secret: &Option<SecretRef>, field: &str| -> Result<_, config::Error> {
         secret
             .as_ref()
-            .map(|secret| secret.resolve(field))
+            .map(|secret| config::resolve(secret, field))
             .transpose()
     };
     Ok(TargetSettings {

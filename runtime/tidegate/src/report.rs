@@ -256,7 +256,7 @@ pub(crate) fn job(
             "  files: {}",
             prepared.target.locate(&format!(
                 "tenant={}/sync={}/",
-                prepared.context.tenant, prepared.context.sync
+                prepared.context.source.tenant, prepared.context.sync
             ))
         ));
         say(&format!("  look:  {hint}"));

@@ -14,6 +14,7 @@ use tidegate_domain::sync::Window;
 use tidegate_engine::Node;
 use tidegate_engine::node::runs_blind;
 use tidegate_engine::progress::Progress;
+use tidegate_engine::source::Source;
 use tidegate_engine::stream::{StreamSpec, SyncContext};
 use tidegate_engine::sync::{self, JobReport};
 use tidegate_landing::target::Target;
@@ -68,16 +69,20 @@ pub(crate) async fn prepare(
         };
         node.share_key(key, &*target).await?;
     }
-    let context = SyncContext {
+    let source = Source {
         tenant: file.tenant.clone(),
-        sync: file.sync.clone(),
         connection: file.connection.id.clone(),
         connector,
         session: session.clone(),
         secrets: Arc::new(secrets),
         blind,
         config: file.connection.config.to_string(),
-        store: Arc::clone(&node.store),
+        hints: Arc::clone(&node.store) as _,
+    };
+    let context = SyncContext {
+        source,
+        sync: file.sync.clone(),
+        store: Arc::clone(&node.store) as _,
         keyring: Arc::clone(&node.keyring),
         target: Arc::clone(&target),
         staging: Arc::clone(&node.staging),
@@ -87,6 +92,7 @@ pub(crate) async fn prepare(
         lease_ms: node.config.lease_ms,
         stop,
         progress: Arc::new(Progress::default()),
+        log: None,
     };
     let specs = file.streams.iter().map(spec).collect();
     Ok(Prepared {
@@ -102,6 +108,7 @@ fn spec(stream: &StreamFile) -> StreamSpec {
         |moment: jiff::Timestamp| u64::try_from(moment.as_millisecond()).unwrap_or_default();
     StreamSpec {
         name: stream.name.clone(),
+        log: stream.name.clone(),
         mode: stream.mode,
         landing: stream.landing,
         fields: stream.fields.clone(),
@@ -110,6 +117,8 @@ fn spec(stream: &StreamFile) -> StreamSpec {
             until_ms: window.until.map_or(u64::MAX, milliseconds),
         }),
         partitions_max: stream.partitions_max,
+        generation_min: 0,
+        is_bounded: false,
     }
 }
 
@@ -178,7 +187,7 @@ pub(crate) async fn run(place: &Place, path: &Path) -> Result<ExitCode> {
     let prepared = prepare(&node, &document, stop).await?;
     authorize::ensure(
         &prepared.session,
-        prepared.context.connector.manifest(),
+        prepared.context.source.connector.manifest(),
         &document.file,
         place.json,
     )

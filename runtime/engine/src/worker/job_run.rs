@@ -1,0 +1,395 @@
+//! One claimed job, from its claim to its settlement: launched, attempted, listened
+//! to. It holds the claim, and nothing outlives it.
+
+use super::{ASKS, Ask, Running, Shared, heartbeat, settle};
+use crate::attempt::{StreamReport, attempt};
+use crate::documents;
+use crate::error::Error;
+use crate::joblog::JobLog;
+use crate::launch::{Frame, Launched};
+use crate::progress::Progress;
+use crate::stream::StreamSpec;
+use crate::sync::attempt_ended;
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_broker::Session;
+use tidegate_domain::backoff::Backoff;
+use tidegate_domain::id::{JobId, StreamKey, StreamName};
+use tidegate_domain::job::{Action, Event, Job, JobRequest, JobState, RetryBudget, StreamOutcome};
+use tidegate_domain::schedule::Hours;
+use tidegate_domain::spec::SyncSpec;
+use tidegate_sandbox::Level;
+use tidegate_store::clock::now_ms;
+use tidegate_store::queue::{Claim, QueuedJob};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// How often a stream is tried without progress, and the waits between: five tries
+/// without progress are some minutes, and a provider's bad hour is waited out as long
+/// as anything gets through.
+const BUDGET: RetryBudget = RetryBudget {
+    fruitless_max: 5,
+    lost_max: 3,
+    backoff: Backoff {
+        first_ms: 1_000,
+        ceiling_ms: 600_000,
+    },
+};
+/// How often log lines and the first progress are written down.
+const NOTES: Duration = Duration::from_secs(2);
+/// How often a job of a sync that is switched off looks again.
+const OFF_MS: u64 = 5 * 60_000;
+
+/// A claimed job.
+pub(super) struct JobRun {
+    pub(super) shared: Arc<Shared>,
+    pub(super) claim: Claim,
+    pub(super) queued: QueuedJob,
+    pub(super) job: Job,
+    pub(super) started_at_ms: u64,
+    pub(super) progress: Arc<Progress>,
+    pub(super) log: Arc<JobLog>,
+    pub(super) session: Option<Session>,
+    stop: CancellationToken,
+    inbox: mpsc::Receiver<Ask>,
+    asks: mpsc::Sender<Ask>,
+    notes: Interval,
+    closes_at_ms: Option<u64>,
+    spec: Option<SyncSpec>,
+    is_lost: bool,
+}
+
+/// Whether work is waited for once it was told to stop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// It holds nothing and is dropped.
+    None,
+    /// It checkpoints, which takes a moment.
+    UntilSaved,
+}
+
+type Reports = BTreeMap<StreamName, StreamReport>;
+
+impl JobRun {
+    pub(super) fn new(shared: Arc<Shared>, claim: Claim, queued: QueuedJob) -> JobRun {
+        let (asks, inbox) = mpsc::channel(ASKS);
+        let mut notes = interval(NOTES);
+        notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        JobRun {
+            shared,
+            claim,
+            job: queued.row.job.clone(),
+            queued,
+            started_at_ms: now_ms(),
+            progress: Arc::default(),
+            log: Arc::default(),
+            session: None,
+            stop: CancellationToken::new(),
+            inbox,
+            asks,
+            notes,
+            closes_at_ms: None,
+            spec: None,
+            is_lost: false,
+        }
+    }
+
+    /// Runs one attempt and settles it.
+    pub(super) async fn run(mut self) -> JobId {
+        let id = self.claim.job.clone();
+        let span = tracing::info_span!(
+            "job",
+            job.id = %id,
+            tenant.id = %self.queued.row.tenant,
+            sync.id = %self.queued.row.sync,
+        );
+        let _listed = Listed::new(&self);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(heartbeat::beat(
+            Arc::clone(&self.shared.node.store),
+            self.claim.clone(),
+            self.shared.claim_ms,
+            self.asks.clone(),
+        ));
+        let attempt = Box::pin(self.take());
+        attempt.instrument(span).await;
+        id
+    }
+
+    async fn take(&mut self) {
+        let row = &self.queued.row;
+        let spec = documents::sync(&*self.shared.node.store, &row.tenant, &row.sync).await;
+        if let Ok(spec) = &spec
+            && let Some(until_ms) = self.closed_until(spec)
+        {
+            if self.step(Event::PausedUntil(until_ms)) == Action::Stop {
+                self.step(attempt_ended());
+            }
+            return settle::settle(self, &Reports::new()).await;
+        }
+        let was_held = self.job.state == JobState::Running;
+        if was_held && self.queued.cancel_requested {
+            self.step(Event::CancelRequested);
+        }
+        let claimed = Event::Claimed {
+            now_ms: now_ms(),
+            progressed: was_held && self.job.has_progressed(),
+        };
+        let mut reports = Reports::new();
+        if self.step(claimed) == Action::Run {
+            if self.save().await.is_err() {
+                return;
+            }
+            let row = &self.queued.row;
+            self.shared.changed(&row.tenant, &row.id, self.job.state);
+            reports = match self.work(spec).await {
+                Ok(reports) => reports,
+                Err(error) => self.all_open(&error.outcome()),
+            };
+            for (name, report) in &reports {
+                self.step(report.event(name));
+                self.tell(name, &report.outcome);
+            }
+            self.step(attempt_ended());
+        }
+        settle::settle(self, &reports).await;
+    }
+
+    pub(super) fn step(&mut self, event: Event) -> Action {
+        self.job.step(event, BUDGET)
+    }
+
+    /// When the job may run, if not now; and notes until when it may.
+    fn closed_until(&mut self, spec: &SyncSpec) -> Option<u64> {
+        let now = now_ms();
+        if spec.paused {
+            return Some(now + OFF_MS);
+        }
+        match spec.schedule.as_ref()?.hours(now) {
+            Hours::Closed { until_ms } => Some(until_ms),
+            Hours::Open { until_ms } => {
+                self.closes_at_ms = until_ms;
+                None
+            }
+        }
+    }
+
+    /// Launches and attempts; without outcomes where it was told to stop before.
+    async fn work(&mut self, spec: Result<SyncSpec, Error>) -> Result<Reports, Error> {
+        let spec = spec?;
+        self.spec = Some(spec.clone());
+        let node = Arc::clone(&self.shared.node);
+        let queued = self.queued.clone();
+        let frame = Frame {
+            stop: self.stop.clone(),
+            progress: Arc::clone(&self.progress),
+            log: Arc::clone(&self.log),
+        };
+        let launch = Box::pin(node.launch(&queued, &spec, frame));
+        let Some(launched) = self.tend(launch, Patience::None).await else {
+            return Ok(Reports::new());
+        };
+        let Launched { context, mut specs } = launched?;
+        self.session = Some(context.source.session.clone());
+        self.fix_generations(&mut specs).await?;
+        let job = self.job.clone();
+        let attempt = Box::pin(attempt(&context, &job, &specs));
+        let reports = self.tend(attempt, Patience::UntilSaved).await;
+        Ok(reports.unwrap_or_default())
+    }
+
+    /// Waits for the work while it listens to what the job is asked.
+    async fn tend<T>(&mut self, work: impl Future<Output = T>, patience: Patience) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(ask) = self.inbox.recv() => self.heed(ask),
+                () = until(self.closes_at_ms), if !self.stop.is_cancelled() => self.close(),
+                done = &mut work => return Some(done),
+                _ = self.notes.tick() => self.note().await,
+            }
+            if patience == Patience::None && self.stop.is_cancelled() {
+                return None;
+            }
+        }
+    }
+
+    fn heed(&mut self, ask: Ask) {
+        match ask {
+            Ask::Cancel => self.ask_to_stop(Event::CancelRequested),
+            Ask::Drain => self.ask_to_stop(Event::DrainRequested),
+            Ask::Lost => {
+                tracing::warn!("the claim was lost; another goes on");
+                self.is_lost = true;
+                self.stop.cancel();
+            }
+        }
+    }
+
+    /// The hours in which it may run are over.
+    fn close(&mut self) {
+        let opens_at_ms = match self.spec.as_ref().and_then(|spec| spec.schedule.as_ref()) {
+            Some(schedule) => match schedule.hours(now_ms()) {
+                Hours::Closed { until_ms } => until_ms,
+                Hours::Open { until_ms } => {
+                    self.closes_at_ms = until_ms;
+                    return;
+                }
+            },
+            None => return self.closes_at_ms = None,
+        };
+        self.ask_to_stop(Event::PausedUntil(opens_at_ms));
+    }
+
+    fn ask_to_stop(&mut self, event: Event) {
+        if self.step(event) == Action::Stop {
+            tracing::info!(why = ?self.job.stop, "stopping");
+            self.stop.cancel();
+        }
+    }
+
+    /// Writes down log lines, and the first progress: should this worker be lost, the
+    /// next one knows that the job gets on.
+    async fn note(&mut self) {
+        self.write_log().await;
+        if self.job.state != JobState::Running || self.job.has_progressed() {
+            return;
+        }
+        let by_stream = self.progress.by_stream();
+        for (name, _) in by_stream.into_iter().filter(|(_, known)| known.objects > 0) {
+            self.step(Event::Stream {
+                name,
+                outcome: StreamOutcome::Running,
+                progressed: true,
+            });
+        }
+        if self.job.has_progressed() {
+            // Where it cannot be written, the next note tries again or the claim is lost.
+            drop(self.save().await);
+        }
+    }
+
+    pub(super) async fn write_log(&self) {
+        let lines = self.log.take();
+        if lines.is_empty() {
+            return;
+        }
+        let store = &self.shared.node.store;
+        if let Err(error) = store.append_log(&self.claim, lines).await {
+            tracing::warn!(%error, "lines of a job's log were lost");
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), tidegate_store::Error> {
+        let store = &self.shared.node.store;
+        let saved = store.save_job(&self.claim, &self.job, now_ms()).await;
+        if let Err(error) = &saved {
+            tracing::warn!(%error, "a job could not be saved");
+            self.is_lost |= matches!(error, tidegate_store::Error::ClaimLost { .. });
+        }
+        saved
+    }
+
+    /// A request for new generations is given their numbers before the first is
+    /// opened, so that an attempt that follows goes on in the same.
+    async fn fix_generations(&mut self, specs: &mut [StreamSpec]) -> Result<(), Error> {
+        let request = self.queued.request.clone();
+        let mut is_changed = false;
+        for spec in specs.iter_mut() {
+            if request == JobRequest::Sync || !self.job.streams.contains_key(&spec.name) {
+                continue;
+            }
+            if !self.job.generations.contains_key(&spec.name) {
+                let generation = self.next_generation(spec).await?;
+                let name = spec.name.clone();
+                self.job.generations.insert(name, generation);
+                is_changed = true;
+            }
+            spec.generation_min = self.job.generations[&spec.name];
+        }
+        if is_changed {
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    async fn next_generation(&self, spec: &StreamSpec) -> Result<u64, Error> {
+        let key = StreamKey {
+            tenant: self.queued.row.tenant.clone(),
+            sync: self.queued.row.sync.clone(),
+            stream: spec.log.clone(),
+        };
+        let staged = self.shared.node.store.load(&key).await?.staged;
+        // A span that another job left half read is gone on with.
+        let goes_on = spec.is_bounded && staged.generation > 0 && !staged.run_is_over();
+        Ok(staged.generation + u64::from(!goes_on))
+    }
+
+    fn all_open(&self, outcome: &StreamOutcome) -> Reports {
+        let open = self.job.streams.iter();
+        open.filter(|(_, known)| **known == StreamOutcome::Running)
+            .map(|(name, _)| (name.clone(), StreamReport::of(outcome.clone())))
+            .collect()
+    }
+
+    /// Leaves a word in the job's log.
+    fn tell(&self, stream: &StreamName, outcome: &StreamOutcome) {
+        let (level, message) = match outcome {
+            StreamOutcome::Failed { fault, reason } => (Level::Error, format!("{fault}: {reason}")),
+            StreamOutcome::Parked { until_ms } => {
+                (Level::Info, format!("waits until {until_ms} ms"))
+            }
+            StreamOutcome::Succeeded => (Level::Info, "read to its end".to_owned()),
+            StreamOutcome::Stopped => (Level::Info, "stopped; what was saved is kept".to_owned()),
+            StreamOutcome::Running | StreamOutcome::Retrying { .. } => return,
+        };
+        self.log.add(level, Some(stream), message);
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+}
+
+/// Comes at that time; never without one.
+async fn until(at_ms: Option<u64>) {
+    match at_ms {
+        Some(at_ms) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()))).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// While it lives, the job is among those that others see running.
+struct Listed {
+    shared: Arc<Shared>,
+    job: JobId,
+}
+
+impl Listed {
+    fn new(run: &JobRun) -> Listed {
+        let running = Running {
+            tenant: run.queued.row.tenant.clone(),
+            asks: run.asks.clone(),
+            progress: Arc::clone(&run.progress),
+            started_at_ms: run.started_at_ms,
+        };
+        let job = run.claim.job.clone();
+        run.shared.running().insert(job.clone(), running);
+        Listed {
+            shared: Arc::clone(&run.shared),
+            job,
+        }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.shared.running().remove(&self.job);
+    }
+}
