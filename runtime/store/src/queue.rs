@@ -93,9 +93,9 @@ pub struct QueuedJob {
     pub trigger: Trigger,
     /// What is to be done.
     pub request: JobRequest,
-    /// When it is due, in milliseconds since the epoch; nothing of a finished one.
+    /// When it is due, in milliseconds since the epoch; 0 of one that is over.
     pub wake_at_ms: u64,
-    /// Whether its end was asked for.
+    /// Whether its end was asked for, and it is not over.
     pub cancel_requested: bool,
     /// Whether a worker holds it.
     pub claimed: bool,

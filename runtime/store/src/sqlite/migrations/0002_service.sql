@@ -123,7 +123,7 @@ CREATE INDEX answers_by_age ON answers (at_ms);
 UPDATE jobs SET job = json_set(job, '$.fruitless', json('{}'))
     WHERE json_type(job, '$.fruitless') = 'integer';
 
--- A job with a request is the queue's. One without belongs to the command line.
+-- A job with a request was the queue's. One without is the command line's.
 ALTER TABLE jobs ADD COLUMN track TEXT;
 ALTER TABLE jobs ADD COLUMN connection TEXT;
 ALTER TABLE jobs ADD COLUMN connector TEXT;
@@ -131,22 +131,31 @@ ALTER TABLE jobs ADD COLUMN class TEXT;
 ALTER TABLE jobs ADD COLUMN cause TEXT;              -- Trigger as JSON
 ALTER TABLE jobs ADD COLUMN request TEXT;            -- JobRequest as JSON
 ALTER TABLE jobs ADD COLUMN reason TEXT;
-ALTER TABLE jobs ADD COLUMN wake_at_ms INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE jobs ADD COLUMN cancel_requested INTEGER NOT NULL DEFAULT 0
-    CHECK (cancel_requested IN (0, 1));
-ALTER TABLE jobs ADD COLUMN claim_epoch INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE jobs ADD COLUMN claim_owner TEXT;        -- null: nobody
-ALTER TABLE jobs ADD COLUMN claim_expires_ms INTEGER NOT NULL DEFAULT 0; -- by this database's clock
 ALTER TABLE jobs ADD COLUMN state TEXT AS (json_extract(job, '$.state')) VIRTUAL;
-
--- One job of a track at a time, whatever the code above believes.
-CREATE UNIQUE INDEX jobs_begun ON jobs (tenant, sync, track)
-    WHERE finished = 0 AND claim_epoch > 0;
-CREATE INDEX jobs_waiting ON jobs (wake_at_ms) WHERE finished = 0 AND request IS NOT NULL;
-CREATE INDEX jobs_unfinished ON jobs (tenant, sync) WHERE finished = 0 AND request IS NOT NULL;
-CREATE INDEX jobs_claimed ON jobs (claim_expires_ms) WHERE claim_owner IS NOT NULL;
 CREATE INDEX jobs_of_tenant ON jobs (tenant, created_at_ms, id) WHERE request IS NOT NULL;
 CREATE INDEX jobs_by_age ON jobs (updated_at_ms) WHERE finished = 1;
+
+-- One row per unfinished job of the queue: what choosing and claiming need, apart
+-- from what is only kept, so that it stays small.
+CREATE TABLE queue (
+    job              TEXT    PRIMARY KEY NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    tenant           TEXT    NOT NULL,
+    sync             TEXT    NOT NULL,
+    track            TEXT    NOT NULL,
+    connection       TEXT    NOT NULL,
+    connector        TEXT    NOT NULL,
+    class            TEXT    NOT NULL,
+    wake_at_ms       INTEGER NOT NULL,
+    cancel_requested INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1)),
+    claim_epoch      INTEGER NOT NULL DEFAULT 0,
+    claim_owner      TEXT,                 -- null: nobody
+    claim_expires_ms INTEGER NOT NULL DEFAULT 0 -- by this database's clock
+) STRICT, WITHOUT ROWID;
+-- One job of a track at a time, whatever the code above believes.
+CREATE UNIQUE INDEX queue_begun ON queue (tenant, sync, track) WHERE claim_epoch > 0;
+CREATE INDEX queue_of_sync ON queue (tenant, sync, track);
+CREATE INDEX queue_by_time ON queue (wake_at_ms);
+CREATE INDEX queue_claimed ON queue (claim_expires_ms) WHERE claim_owner IS NOT NULL;
 
 CREATE TABLE attempts (
     job           TEXT    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,

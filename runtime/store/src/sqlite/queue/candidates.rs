@@ -7,34 +7,33 @@ use rusqlite::{Connection, Row};
 
 /// Of each class, tenant and connection the job that is due longest.
 const DUE: &str = "
-    SELECT id, tenant, sync, connection, connector, class, wake_at_ms, jobs_max FROM (
-        SELECT j.*, t.jobs_max, row_number() OVER (
-                   PARTITION BY j.class, j.tenant, j.connection ORDER BY j.wake_at_ms, j.id
+    SELECT job, tenant, sync, connection, connector, class, wake_at_ms, jobs_max FROM (
+        SELECT q.job, q.tenant, q.sync, q.connection, q.connector, q.class, q.wake_at_ms,
+               t.jobs_max, row_number() OVER (
+                   PARTITION BY q.class, q.tenant, q.connection ORDER BY q.wake_at_ms, q.job
                ) AS place
-        FROM jobs j JOIN tenants t ON t.id = j.tenant
-        WHERE j.finished = 0 AND j.request IS NOT NULL AND j.wake_at_ms <= ?1
-          AND j.claim_expires_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
-          AND t.state = 'active'
-          AND NOT EXISTS (SELECT 1 FROM jobs begun
-              WHERE begun.tenant = j.tenant AND begun.sync = j.sync AND begun.track = j.track
-                AND begun.finished = 0 AND begun.claim_epoch > 0 AND begun.id <> j.id))
-    WHERE place = 1 ORDER BY wake_at_ms, id";
+        FROM queue q JOIN tenants t ON t.id = q.tenant
+        WHERE q.wake_at_ms <= ?1 AND t.state = 'active'
+          AND q.claim_expires_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
+          AND (q.claim_epoch > 0 OR NOT EXISTS (SELECT 1 FROM queue begun
+              WHERE begun.tenant = q.tenant AND begun.sync = q.sync AND begun.track = q.track
+                AND begun.claim_epoch > 0)))
+    WHERE place = 1 ORDER BY wake_at_ms, job";
 
 const RUNNING: &str = "
-    SELECT j.id, j.tenant, j.sync, j.connection, j.connector, j.class, j.wake_at_ms, t.jobs_max
-    FROM jobs j JOIN tenants t ON t.id = j.tenant
-    WHERE j.claim_owner IS NOT NULL AND j.finished = 0
-      AND j.claim_expires_ms > CAST(unixepoch('subsec') * 1000 AS INTEGER)
-    ORDER BY j.id";
+    SELECT q.job, q.tenant, q.sync, q.connection, q.connector, q.class, q.wake_at_ms, t.jobs_max
+    FROM queue q INDEXED BY queue_claimed JOIN tenants t ON t.id = q.tenant
+    WHERE q.claim_owner IS NOT NULL
+      AND q.claim_expires_ms > CAST(unixepoch('subsec') * 1000 AS INTEGER)
+    ORDER BY q.job";
 
 /// A job's time comes, or a claim runs out. Both are milliseconds of one clock, as
 /// long as the database is on this machine.
 const NEXT: &str = "
     SELECT min(at_ms) FROM (
-        SELECT min(wake_at_ms) AS at_ms FROM jobs
-        WHERE finished = 0 AND request IS NOT NULL AND wake_at_ms > ?1
+        SELECT min(wake_at_ms) AS at_ms FROM queue WHERE wake_at_ms > ?1
         UNION ALL
-        SELECT min(claim_expires_ms) FROM jobs
+        SELECT min(claim_expires_ms) FROM queue
         WHERE claim_owner IS NOT NULL
           AND claim_expires_ms > CAST(unixepoch('subsec') * 1000 AS INTEGER))";
 

@@ -11,7 +11,7 @@ use tidegate_domain::id::{JobId, OwnerToken};
 /// that there is no other process.
 pub(in crate::sqlite) fn expire_claims(database: &Connection) -> Result<(), Failure> {
     database.execute_batch(
-        "UPDATE jobs SET claim_expires_ms = 0 WHERE claim_expires_ms > 0;
+        "UPDATE queue SET claim_expires_ms = 0 WHERE claim_expires_ms > 0;
          UPDATE deliveries SET claim_expires_ms = 0 WHERE claim_expires_ms > 0;",
     )?;
     Ok(())
@@ -26,15 +26,14 @@ pub(super) fn claim(
 ) -> Result<Option<(Claim, QueuedJob)>, Failure> {
     let epoch: Option<u64> = database
         .prepare_cached(
-            "UPDATE jobs AS j SET claim_epoch = claim_epoch + 1, claim_owner = ?2,
+            "UPDATE queue AS q SET claim_epoch = claim_epoch + 1, claim_owner = ?2,
                     claim_expires_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
-             WHERE id = ?1 AND finished = 0 AND request IS NOT NULL AND wake_at_ms <= ?3
+             WHERE job = ?1 AND wake_at_ms <= ?3
                AND claim_expires_ms <= CAST(unixepoch('subsec') * 1000 AS INTEGER)
-               AND EXISTS (SELECT 1 FROM tenants WHERE id = j.tenant AND state = 'active')
-               AND NOT EXISTS (SELECT 1 FROM jobs begun
-                   WHERE begun.tenant = j.tenant AND begun.sync = j.sync
-                     AND begun.track = j.track AND begun.finished = 0
-                     AND begun.claim_epoch > 0 AND begun.id <> j.id)
+               AND EXISTS (SELECT 1 FROM tenants WHERE id = q.tenant AND state = 'active')
+               AND (q.claim_epoch > 0 OR NOT EXISTS (SELECT 1 FROM queue begun
+                   WHERE begun.tenant = q.tenant AND begun.sync = q.sync
+                     AND begun.track = q.track AND begun.claim_epoch > 0))
              RETURNING claim_epoch",
         )?
         .query_row(
@@ -58,9 +57,9 @@ pub(super) fn renew(
 ) -> Result<bool, Failure> {
     let cancel_requested = database
         .prepare_cached(
-            "UPDATE jobs
+            "UPDATE queue
              SET claim_expires_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?4
-             WHERE id = ?1 AND claim_epoch = ?2 AND claim_owner = ?3
+             WHERE job = ?1 AND claim_epoch = ?2 AND claim_owner = ?3
              RETURNING cancel_requested",
         )?
         .query_row(
@@ -79,8 +78,8 @@ pub(super) fn renew(
 pub(super) fn release(database: &Connection, claim: &Claim) -> Result<(), Failure> {
     let released = database
         .prepare_cached(
-            "UPDATE jobs SET claim_owner = NULL, claim_expires_ms = 0
-             WHERE id = ?1 AND claim_epoch = ?2 AND claim_owner = ?3",
+            "UPDATE queue SET claim_owner = NULL, claim_expires_ms = 0
+             WHERE job = ?1 AND claim_epoch = ?2 AND claim_owner = ?3",
         )?
         .execute(params![
             claim.job.as_str(),
@@ -95,7 +94,8 @@ pub(super) fn release(database: &Connection, claim: &Claim) -> Result<(), Failur
 
 pub(super) fn cancel_requests(database: &Connection) -> Result<Vec<JobId>, Failure> {
     let mut statement = database.prepare_cached(
-        "SELECT id FROM jobs WHERE claim_owner IS NOT NULL AND cancel_requested = 1 ORDER BY id",
+        "SELECT job FROM queue INDEXED BY queue_claimed
+         WHERE claim_owner IS NOT NULL AND cancel_requested = 1 ORDER BY job",
     )?;
     let mut rows = statement.query([])?;
     let mut jobs = Vec::new();

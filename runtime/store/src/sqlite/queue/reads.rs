@@ -8,9 +8,13 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tidegate_domain::id::{JobId, SyncId, TenantId};
 use tidegate_domain::job::Reason;
 
-const COLUMNS: &str = "id, tenant, sync, job, created_at_ms, updated_at_ms, track, connection,
-    connector, class, cause, request, wake_at_ms, cancel_requested,
-    claim_owner IS NOT NULL AND claim_expires_ms > CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+/// Of a job that is over, there is no row of the queue.
+const JOBS: &str = "
+    SELECT j.id, j.tenant, j.sync, j.job, j.created_at_ms, j.updated_at_ms, j.track,
+           j.connection, j.connector, j.class, j.cause, j.request,
+           coalesce(q.wake_at_ms, 0), coalesce(q.cancel_requested, 0),
+           coalesce(q.claim_expires_ms, 0) > CAST(unixepoch('subsec') * 1000 AS INTEGER)
+    FROM jobs j LEFT JOIN queue q ON q.job = j.id";
 
 fn read_job(row: &Row<'_>) -> Result<QueuedJob, Failure> {
     let word = |at| row.get::<_, String>(at);
@@ -37,9 +41,7 @@ fn read_job(row: &Row<'_>) -> Result<QueuedJob, Failure> {
 
 pub(super) fn job(database: &Connection, id: &JobId) -> Result<Option<QueuedJob>, Failure> {
     database
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM jobs WHERE id = ?1 AND request IS NOT NULL"
-        ))?
+        .prepare_cached(&format!("{JOBS} WHERE j.id = ?1 AND j.request IS NOT NULL"))?
         .query_row([id.as_str()], |row| Ok(read_job(row)))
         .optional()?
         .transpose()
@@ -53,18 +55,17 @@ pub(super) fn jobs(
 ) -> Result<Vec<QueuedJob>, Failure> {
     // Two forms, so that each has its index.
     let of_sync = match filter.sync {
-        Some(_) => "sync = ?2",
+        Some(_) => "j.sync = ?2",
         None => "?2 IS NULL",
     };
     let states = (!filter.states.is_empty()).then(|| encode(&filter.states));
     let before = filter.before.as_ref();
     let mut statement = database.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM jobs
-         WHERE tenant = ?1 AND {of_sync} AND request IS NOT NULL
-           AND (?3 IS NULL OR state IN (SELECT value FROM json_each(?3)))
-           AND (?4 IS NULL OR reason = ?4)
-           AND (?5 IS NULL OR (created_at_ms, id) < (?5, ?6))
-         ORDER BY created_at_ms DESC, id DESC LIMIT ?7"
+        "{JOBS} WHERE j.tenant = ?1 AND {of_sync} AND j.request IS NOT NULL
+           AND (?3 IS NULL OR j.state IN (SELECT value FROM json_each(?3)))
+           AND (?4 IS NULL OR j.reason = ?4)
+           AND (?5 IS NULL OR (j.created_at_ms, j.id) < (?5, ?6))
+         ORDER BY j.created_at_ms DESC, j.id DESC LIMIT ?7"
     ))?;
     let mut rows = statement.query(params![
         tenant.as_str(),

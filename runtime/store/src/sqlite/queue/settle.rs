@@ -1,6 +1,7 @@
 //! What an attempt comes to, written under its claim.
 
-use super::{enqueue, lost};
+use super::enqueue::{enqueue, finish};
+use super::lost;
 use crate::queue::{
     ATTEMPTS_KEPT, Claim, LOG_LINES_KEPT, LogLine, NewAttempt, Settled, Settlement,
 };
@@ -9,7 +10,7 @@ use crate::sqlite::failure::{Failure, Violation};
 use crate::sqlite::{events, jobs};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tidegate_domain::id::{SyncId, TenantId};
-use tidegate_domain::job::{Job, Reason};
+use tidegate_domain::job::Job;
 
 /// What a write needs of the job whose claim was proven.
 struct Guarded {
@@ -21,8 +22,8 @@ struct Guarded {
 fn guard(database: &Connection, claim: &Claim) -> Result<Guarded, Failure> {
     let found: Option<(String, String, bool)> = database
         .prepare_cached(
-            "SELECT tenant, sync, cancel_requested FROM jobs
-             WHERE id = ?1 AND claim_epoch = ?2 AND claim_owner = ?3",
+            "SELECT tenant, sync, cancel_requested FROM queue
+             WHERE job = ?1 AND claim_epoch = ?2 AND claim_owner = ?3",
         )?
         .query_row(
             params![claim.job.as_str(), claim.epoch, claim.owner.to_string()],
@@ -66,26 +67,11 @@ pub(super) fn settle(
     if guarded.cancel_requested && !finished {
         return Ok(Settlement::CancelRequested);
     }
-    // One that nobody holds must say when it goes on.
-    let wakes_at_ms = settled.job.wakes_at_ms();
-    if !finished && wakes_at_ms.is_none() {
-        let id = claim.job.to_string();
-        return Err(Violation::JobState { id }.into());
+    if finished {
+        finish(database, &claim.job, &settled.job, settled.at_ms)?;
+    } else {
+        wait(database, claim, settled)?;
     }
-    database
-        .prepare_cached(
-            "UPDATE jobs SET job = ?2, finished = ?3, updated_at_ms = ?4,
-                    wake_at_ms = max(wake_at_ms, ?5), reason = ?6, claim_owner = NULL, claim_expires_ms = 0
-             WHERE id = ?1",
-        )?
-        .execute(params![
-            claim.job.as_str(),
-            encode(&settled.job)?,
-            finished,
-            settled.at_ms,
-            wakes_at_ms.unwrap_or(0),
-            settled.job.reason().map(Reason::as_str)
-        ])?;
     keep_attempt(database, claim, &settled.attempt)?;
     let tenant = &guarded.tenant;
     events::insert(database, tenant, settled.at_ms, &settled.events)?;
@@ -96,6 +82,29 @@ pub(super) fn settle(
         jobs::forget_finished(database, tenant, &guarded.sync)?;
     }
     Ok(Settlement::Done { follow_ups })
+}
+
+fn wait(database: &Connection, claim: &Claim, settled: &Settled) -> Result<(), Failure> {
+    // One that nobody holds must say when it goes on.
+    let Some(wakes_at_ms) = settled.job.wakes_at_ms() else {
+        let id = claim.job.to_string();
+        return Err(Violation::JobState { id }.into());
+    };
+    database
+        .prepare_cached("UPDATE jobs SET job = ?2, updated_at_ms = ?3 WHERE id = ?1")?
+        .execute(params![
+            claim.job.as_str(),
+            encode(&settled.job)?,
+            settled.at_ms
+        ])?;
+    database
+        .prepare_cached(
+            "UPDATE queue SET wake_at_ms = max(wake_at_ms, ?2), claim_owner = NULL,
+                    claim_expires_ms = 0
+             WHERE job = ?1",
+        )?
+        .execute(params![claim.job.as_str(), wakes_at_ms])?;
+    Ok(())
 }
 
 fn keep_attempt(database: &Connection, claim: &Claim, attempt: &NewAttempt) -> Result<(), Failure> {
