@@ -147,6 +147,10 @@ pub struct Job {
     /// Why the running attempt was told to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stop>,
+    /// The trace that it belongs to, as a W3C `traceparent`: that of whoever asked for
+    /// it. Every attempt goes on in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// The streams that ended in the running attempt, and whether they made progress.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     ended: BTreeMap<StreamName, bool>,
@@ -392,6 +396,7 @@ impl Job {
             poisoned: false,
             generations: BTreeMap::new(),
             stop: None,
+            trace: None,
             ended: BTreeMap::new(),
         }
     }

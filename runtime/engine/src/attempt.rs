@@ -10,6 +10,7 @@ use tidegate_domain::job::{Event, Job, StreamOutcome};
 use tidegate_landing::writer::Landed;
 use tidegate_sandbox::StreamInfo;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 /// What one stream came to in an attempt, or in all attempts of a job.
 #[derive(Clone, Debug)]
@@ -94,10 +95,12 @@ pub async fn attempt(
             }
             Ok((spec, info)) => {
                 let (context, spec) = (context.clone(), spec.clone());
-                running.spawn(async move {
+                let span = tracing::info_span!("stream", stream.name = %spec.name);
+                let run = async move {
                     let name = spec.name.clone();
                     (name, stream::run(context, spec, info).await)
-                });
+                };
+                running.spawn(run.instrument(span));
             }
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::documents;
 use crate::error::Error;
+use crate::trace;
 use tidegate_domain::id::{JobId, StreamName, SyncId, TenantId};
 use tidegate_domain::job::{Class, Job, JobRequest, Trigger};
 use tidegate_domain::schedule::Schedule;
@@ -35,6 +36,8 @@ pub async fn job_for(
     let connection = documents::connection(store, tenant, &spec.connection).await?;
     let connector = documents::digest(&spec.connection, &connection)?;
     let (request, track, class, streams) = shape(&spec, request)?;
+    let mut job = Job::new(streams);
+    job.trace = trace::current();
     Ok(Enqueue {
         job: NewJob {
             id: new_job_id(),
@@ -45,7 +48,7 @@ pub async fn job_for(
             class,
             trigger,
             request,
-            job: Job::new(streams),
+            job,
         },
         attach: spec.when_running == WhenRunning::Attach,
     })

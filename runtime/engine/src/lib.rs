@@ -23,6 +23,7 @@ pub mod source;
 pub mod stream;
 pub mod sync;
 pub mod target;
+pub mod trace;
 pub mod worker;
 
 pub use config::Config;

@@ -30,6 +30,7 @@ use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Bounds of a wait that a guest asks for, in milliseconds.
 const WAIT_MS_MIN: u64 = 100;
@@ -201,6 +202,7 @@ async fn read_all(
     let outcome = match read_partitions(&reading, spec.partitions_max).await {
         // What the cursor pointed at is gone: the next run reads everything anew.
         Err(error) if error.fault() == Fault::StaleCursor => {
+            tracing::event!(target: "metric", tracing::Level::INFO, connector.rewind.count = 1u64);
             let generation = state.generation + 1;
             let how = GenerationKind {
                 mode: spec.mode,
@@ -344,7 +346,9 @@ async fn read_partitions(reading: &Reading, at_once: u32) -> Result<StreamOutcom
             }
             begun.insert(id.clone(), None);
             let (reading, open) = (reading.clone(), open.clone());
-            running.spawn(async move { (id, reading.read(open).await) });
+            let span = tracing::info_span!("partition", partition.id = %id);
+            let read = async move { (id, reading.read(open).await) };
+            running.spawn(read.instrument(span));
         }
         let Some(joined) = running.join_next().await else {
             break;

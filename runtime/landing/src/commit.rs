@@ -13,6 +13,7 @@ use tidegate_domain::stream::{Change, StreamState};
 use tidegate_store::crash;
 use tidegate_store::streams::{Intent, IntentState, Lease, StagedObject};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// How often a put whose outcome is unknown is sent again.
 const UPLOAD_ATTEMPTS: u32 = 6;
@@ -48,6 +49,17 @@ impl Committer {
 
     /// Steps S4 to S8 for one intent. Every step may be repeated.
     pub(crate) async fn commit(&mut self, intent: &Intent) -> Result<(), Error> {
+        let span = tracing::info_span!("commit", batch.number = intent.batch);
+        self.steps(intent).instrument(span).await?;
+        let objects = intent.objects.iter().map(|staged| &staged.object);
+        let (rows, bytes) = objects.fold((0, 0), |(rows, bytes), object| {
+            (rows + object.rows, bytes + object.bytes)
+        });
+        tracing::event!(target: "metric", tracing::Level::INFO, connector.records = rows, connector.bytes = bytes);
+        Ok(())
+    }
+
+    async fn steps(&mut self, intent: &Intent) -> Result<(), Error> {
         let published = self
             .published
             .apply(&intent.change)
@@ -61,7 +73,9 @@ impl Committer {
             let there = intent.state == IntentState::Uploaded
                 && landed(&self.stream, &staged.object.key, &staged.object.sha256).await?;
             if !there {
-                self.upload(staged).await?;
+                let bytes = staged.object.bytes;
+                let span = tracing::info_span!("upload", object.bytes = bytes);
+                self.upload(staged).instrument(span).await?;
             }
         }
         crash::point("S4.after");
@@ -77,6 +91,7 @@ impl Committer {
             self.entry(intent, &published).await?,
         );
         let Put::Ours(sha256) = self.log.put(&slot).await? else {
+            tracing::event!(target: "metric", tracing::Level::INFO, connector.fenced = 1u64);
             return Err(Error::Fenced {
                 stream: self.stream.key.clone(),
             });

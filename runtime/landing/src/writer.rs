@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Saves that may wait for the actor.
 const QUEUE: usize = 8;
@@ -132,14 +133,15 @@ impl StreamWriter {
         );
         let kept = owned.kept;
         let failed = Arc::clone(&first_error);
-        tasks.spawn(run_commits(
+        let commits = run_commits(
             committer,
             kept,
             to_commit,
             landed_sender,
             committed_sender,
             failed,
-        ));
+        );
+        tasks.spawn(commits.in_current_span());
         let lost = CancellationToken::new();
         tasks.spawn({
             let (stream, lease) = (stream.clone(), owned.lease.clone());
@@ -167,7 +169,7 @@ impl StreamWriter {
             first_error: Arc::clone(&first_error),
             lost,
         };
-        tasks.spawn(actor.run(inbox));
+        tasks.spawn(actor.run(inbox).in_current_span());
         let key = stream.key.clone();
         let handle = WriterHandle {
             messages,
@@ -542,14 +544,18 @@ impl Actor {
             batch: self.next_batch,
             generation: self.open.generation,
         };
-        let stopped = || Error::Stopped {
-            stream: self.stream.key.clone(),
+        let span = tracing::info_span!("seal", batch.number = name.batch, batch.rows = self.rows);
+        let sealing = async {
+            let stopped = || Error::Stopped {
+                stream: self.stream.key.clone(),
+            };
+            let objects = self.lane.finish(name).await.ok_or_else(stopped)??;
+            let steps = std::mem::take(&mut self.steps);
+            self.rows = 0;
+            self.opened_at = None;
+            self.seal(Change::Commit { steps }, objects).await
         };
-        let objects = self.lane.finish(name).await.ok_or_else(stopped)??;
-        let steps = std::mem::take(&mut self.steps);
-        self.rows = 0;
-        self.opened_at = None;
-        self.seal(Change::Commit { steps }, objects).await
+        sealing.instrument(span).await
     }
 
     /// Step S3: from here on the rows survive this process.

@@ -12,6 +12,7 @@ use tidegate_domain::Fault;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -56,11 +57,13 @@ pub(crate) async fn run<T: Send + 'static>(
     let call = frame.call;
     let place = floor.places.acquire_owned().await;
     let place = place.map_err(|_| Error::Closed)?;
-    let task = AbortOnDropHandle::new(floor.guests.spawn(async move {
+    let span = tracing::info_span!("guest.call", connector.name = %connector, guest.call = call);
+    let running = async move {
         let outcome = within_limits(instance_pre, state, frame, body).await;
         drop(place);
         outcome
-    }));
+    };
+    let task = AbortOnDropHandle::new(floor.guests.spawn(running.instrument(span)));
     task.await.unwrap_or_else(|error| {
         if error.is_cancelled() {
             return Err(Error::Closed);

@@ -18,6 +18,7 @@ use crate::{Error, convert, manifest};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use tidegate_broker::Call;
+use tidegate_domain::Fault;
 use tidegate_domain::id::Sha256;
 use tidegate_domain::manifest::Manifest;
 use tidegate_domain::stream::PlannedPartition;
@@ -51,6 +52,14 @@ pub struct Exports {
     pub destination: bool,
     /// It takes webhooks.
     pub webhook: bool,
+}
+
+fn trap_kind(error: &Error) -> &'static str {
+    match error {
+        Error::Limit { .. } => "limit",
+        Error::Contract { .. } => "contract",
+        _ => "guest",
+    }
 }
 
 impl Exports {
@@ -296,7 +305,14 @@ impl Connector {
         let wall_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let answer = outcome
             .and_then(|answer| answer.map_err(|failure| Frame::failed(&self.name, call, failure)));
-        (answer, meter.usage(wall_ms, network.usage()))
+        let usage = meter.usage(wall_ms, network.usage());
+        tracing::event!(target: "metric", tracing::Level::INFO, wasm.memory.usage = usage.peak_memory_bytes);
+        if let Err(error) = &answer
+            && error.fault() == Fault::Guest
+        {
+            tracing::event!(target: "metric", tracing::Level::INFO, wasm.trap = 1u64, wasm.trap.kind = trap_kind(error));
+        }
+        (answer, usage)
     }
 
     fn state(

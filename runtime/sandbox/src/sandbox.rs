@@ -20,6 +20,7 @@ use tidegate_domain::id::Sha256;
 use tidegate_domain::manifest::Manifest;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 
@@ -156,7 +157,9 @@ impl Sandbox {
             Some(_) => Memories::Inspected,
             None => Memories::Guarded,
         };
-        let compiled = compile::compile(&self.config.compiler, memories, name, wasm).await?;
+        let compiling = compile::compile(&self.config.compiler, memories, name, wasm);
+        let span = tracing::info_span!("wasm.compile", connector.digest = name);
+        let compiled = compiling.instrument(span).await?;
         let component = self.load(&compiled).map_err(|error| unfit(name, &error))?;
         self.cache.store(digest, &compiled)?;
         Ok(component)

@@ -11,6 +11,7 @@ use tidegate_domain::id::OwnerToken;
 use tidegate_domain::manifest::AuthKind;
 use tidegate_store::grants::GrantState;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
 
 /// How long the right to refresh holds: more than the token request's deadline,
 /// since the provider cannot be fenced.
@@ -62,7 +63,14 @@ pub(super) async fn renew(
     if let Some(current) = cell.usable(refused) {
         return Ok((current, false));
     }
-    refresh(vault, grant, cell, state).await
+    let span = tracing::info_span!("oauth.refresh", error.type = tracing::field::Empty);
+    let refreshed = refresh(vault, grant, cell, state)
+        .instrument(span.clone())
+        .await;
+    if let Err(error) = &refreshed {
+        span.record("error.type", tracing::field::display(error.fault()));
+    }
+    refreshed
 }
 
 fn needs_reauth(grant: &Grant) -> Error {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tidegate_domain::limit::MS;
 use tidegate_domain::manifest::{Manifest, ResponseClass};
 use tidegate_store::clock::now_ms;
+use tracing::Instrument as _;
 
 /// How long a long limit lasts where the provider does not say: one question in a
 /// quarter of an hour costs nothing.
@@ -59,7 +60,21 @@ impl Attempt<'_> {
         };
         let sent_at_ms = now_ms();
         permit.sent();
-        let received = self.exchange(checked, request, &mut permit).await;
+        let span = tracing::info_span!(
+            "http.client.request",
+            otel.kind = "client",
+            connector.name = %self.manifest.id,
+            http.request.method = %request.method(),
+            server.address = allowed.url.host_str(),
+            http.response.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+        );
+        let exchange = self.exchange(checked, request, &mut permit);
+        let received = exchange.instrument(span.clone()).await;
+        match &received {
+            Ok(received) => span.record("http.response.status_code", received.status),
+            Err(broken) => span.record("error.type", tracing::field::display(broken.fault.fault())),
+        };
         match received {
             Ok(received) => self.judge(checked, allowed, &signature, received, sent_at_ms),
             Err(broken) => {

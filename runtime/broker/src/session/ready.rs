@@ -128,6 +128,8 @@ impl Inner {
             .await?;
         let waited = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         if waited > 0 {
+            let waited_s = begun.elapsed().as_secs_f64();
+            tracing::event!(target: "metric", tracing::Level::INFO, ratelimit.wait.duration = waited_s);
             meters.add(|meter| &meter.limit_waits, 1);
             meters.add(|meter| &meter.limit_wait_ms, waited);
         }

@@ -10,6 +10,7 @@ use crate::launch::{Frame, Launched};
 use crate::progress::Progress;
 use crate::stream::StreamSpec;
 use crate::sync::attempt_ended;
+use crate::trace;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
@@ -107,7 +108,10 @@ impl JobRun {
             job.id = %id,
             tenant.id = %self.queued.row.tenant,
             sync.id = %self.queued.row.sync,
+            job.class = ?self.queued.class,
+            job.state = tracing::field::Empty,
         );
+        trace::resume(&span, self.job.trace.as_deref());
         let _listed = Listed::new(&self);
         let mut tasks = JoinSet::new();
         tasks.spawn(heartbeat::beat(
@@ -117,7 +121,8 @@ impl JobRun {
             self.asks.clone(),
         ));
         let attempt = Box::pin(self.take());
-        attempt.instrument(span).await;
+        attempt.instrument(span.clone()).await;
+        span.record("job.state", self.job.state.as_str());
         id
     }
 

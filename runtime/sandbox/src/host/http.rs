@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use tidegate_broker::{FetchFault, Method, Payload, Request, Response, Target};
 use tidegate_domain::manifest::EndpointRole;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use wasmtime::component::ResourceTable;
 
 type Fetched = Result<Response, FetchFault>;
@@ -80,10 +81,8 @@ impl WayOut {
     /// Sends on the runtime of requests; dropping the handle cancels.
     pub(super) fn start(&self, request: Request) -> AbortOnDropHandle<Fetched> {
         let (session, call) = (self.session.clone(), self.call.clone());
-        AbortOnDropHandle::new(
-            self.io
-                .spawn(async move { session.fetch(request, &call).await }),
-        )
+        let fetch = async move { session.fetch(request, &call).await };
+        AbortOnDropHandle::new(self.io.spawn(fetch.in_current_span()))
     }
 }
 
