@@ -27,6 +27,15 @@ impl Spool {
         }
     }
 
+    /// Makes room for a body whose size is known; one that goes to disk needs none.
+    pub fn expect(&mut self, bytes: u64) {
+        if let Some(bytes) = usize::try_from(bytes).ok()
+            && bytes <= self.memory_bytes_max
+        {
+            self.memory.reserve_exact(bytes);
+        }
+    }
+
     /// How many bytes were taken.
     pub fn bytes(&self) -> u64 {
         self.bytes

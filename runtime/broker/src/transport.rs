@@ -103,12 +103,15 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, FetchFault> {
 
 async fn read(
     mut body: Incoming,
-    sink: Sink,
+    mut sink: Sink,
     gzip: bool,
     meters: Meters<'_>,
 ) -> Result<Bytes, FetchFault> {
     if body.size_hint().lower() > sink.bytes_max && !gzip {
         return Err(FetchFault::TooLarge(sink.bytes_max));
+    }
+    if let Some(bytes) = body.size_hint().exact().filter(|_| !gzip) {
+        sink.spool.expect(bytes);
     }
     let mut decoder = Decoder::new(sink, gzip);
     while let Some(frame) = body.frame().await {

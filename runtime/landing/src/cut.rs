@@ -7,10 +7,12 @@
 mod cutter;
 mod layout;
 mod order;
+mod outline;
 mod pointer;
 mod rewrite;
 
 pub use order::compare;
+pub use outline::Outline;
 pub use pointer::{count, get, get_many};
 
 use crate::json::Malformed;
@@ -206,6 +208,22 @@ pub fn cut(
     limits: &CutLimits,
     lower_bound: Option<&str>,
 ) -> Result<(Page, Summary), CutError> {
+    let mut outline = Outline::default();
+    cut_outlined(body, how, sent_at_ms, limits, lower_bound, &mut outline)
+}
+
+/// [`cut`], which also outlines a body that is one JSON object.
+///
+/// # Errors
+/// As [`cut`].
+pub fn cut_outlined(
+    body: &Bytes,
+    how: &Extraction,
+    sent_at_ms: u64,
+    limits: &CutLimits,
+    lower_bound: Option<&str>,
+    outline: &mut Outline,
+) -> Result<(Page, Summary), CutError> {
     let bytes_max = limits.body_bytes_max.min(u64::from(u32::MAX));
     check_size(body.len(), bytes_max)?;
     let plan = Plan::compile(how, limits, lower_bound)?;
@@ -223,7 +241,7 @@ pub fn cut(
         layout = Layout::Lines;
     }
     let mut cutter = Cutter::new(utf8(&body)?, &plan);
-    layout.read(utf8(&body)?, &mut cutter)?;
+    layout.read(utf8(&body)?, &mut cutter, outline)?;
     let (mut page, summary) = cutter.finish(sent_at_ms);
     if how.project.is_empty() {
         page.body = body;

@@ -1,7 +1,7 @@
 //! Where the records of a body lie.
 
-use super::CutError;
-use crate::json::{Scanner, names, unescape};
+use super::{CutError, Outline};
+use crate::json::{Scanner, Span, names, unescape};
 
 /// Takes the records of a body one by one.
 pub(super) trait Records {
@@ -28,14 +28,21 @@ impl Layout {
         })
     }
 
-    /// Hands over each record of the text, and checks the text to its end.
-    pub(super) fn read(&self, text: &str, records: &mut impl Records) -> Result<(), CutError> {
+    /// Hands over each record of the text, and checks the text to its end. Where it
+    /// is one object, its members are noted in `outline`.
+    pub(super) fn read(
+        &self,
+        text: &str,
+        records: &mut impl Records,
+        outline: &mut Outline,
+    ) -> Result<(), CutError> {
         let mut scanner = Scanner::new(text);
         match self {
             Layout::Lines => read_lines(&mut scanner, records),
             Layout::Document { pointer, names } => {
-                let found = descend(&mut scanner, names, records)?;
+                let found = descend(&mut scanner, names, records, Some(outline))?;
                 scanner.finish()?;
+                outline.close();
                 if !found {
                     let pointer = pointer.clone();
                     return Err(CutError::NoRecords { pointer });
@@ -60,6 +67,7 @@ fn descend(
     scanner: &mut Scanner<'_>,
     names: &[String],
     records: &mut impl Records,
+    mut outline: Option<&mut Outline>,
 ) -> Result<bool, CutError> {
     let Some((name, inner)) = names.split_first() else {
         return read_records(scanner, records);
@@ -71,11 +79,17 @@ fn descend(
             scanner.open()?;
             while let Some(member) = scanner.member(&mut first)? {
                 let text = member.span.of(scanner.text());
+                scanner.peek()?;
+                let start = scanner.at();
                 if text == name || member.escaped && unescaped(text) == *name {
                     records.restart();
-                    found = descend(scanner, inner, records)?;
+                    found = descend(scanner, inner, records, None)?;
                 } else {
                     scanner.skip_value()?;
+                }
+                if let Some(outline) = outline.as_deref_mut() {
+                    let end = scanner.at();
+                    outline.note(scanner.text(), member, Span { start, end });
                 }
             }
         }
@@ -84,7 +98,7 @@ fn descend(
             let mut index = 0_usize;
             while scanner.element(&mut first)? {
                 if *name == index.to_string() {
-                    found = descend(scanner, inner, records)?;
+                    found = descend(scanner, inner, records, None)?;
                 } else {
                     scanner.skip_value()?;
                 }

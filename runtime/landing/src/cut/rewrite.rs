@@ -2,7 +2,7 @@
 
 use super::cutter::scalar;
 use super::layout::{Layout, Records};
-use super::{CutError, Pairs, check_size, utf8};
+use super::{CutError, Outline, Pairs, check_size, utf8};
 use crate::json::{Paths, Scanner, Walk, names, quote};
 use bytes::Bytes;
 
@@ -89,7 +89,7 @@ pub(super) fn pairs_to_lines(
         out: Vec::with_capacity(body.len()),
         bytes_max,
     };
-    layout.read(utf8(body)?, &mut rewriter)?;
+    layout.read(utf8(body)?, &mut rewriter, &mut Outline::default())?;
     Ok(Bytes::from(rewriter.out))
 }
 

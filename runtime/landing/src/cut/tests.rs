@@ -491,3 +491,37 @@ proptest! {
         prop_assert!(rows.next().is_none() && rejected.next().is_none());
     }
 }
+
+#[test]
+fn an_outline_answers_as_the_document_does() {
+    let bodies = [
+        r#"{"results":[{"id":"1"}],"paging":{"next":{"after":"7"}},"n":1}"#,
+        r#"{"paging":null,"results":[]}"#,
+        r#"{"p\u0061ging":{"next":{"after":"7"}},"results":[{"id":"1"}],"paging":{"next":3}}"#,
+        r#"{"results":[{"id":"1"}],"paging":{"a~b":{"c/d":[1,2]}}}"#,
+        r#" { "results" : [ {"id":"1"} ] , "paging" : { "next" : { "after" : 1e400 } } } "#,
+    ];
+    let pointers = [
+        "/paging/next/after",
+        "/paging/next",
+        "/paging",
+        "/paging/a~0b/c~1d/1",
+        "/n",
+        "/results/0/id",
+        "/missing/x",
+        "",
+    ];
+    for text in bodies {
+        let body = Bytes::from(text);
+        let how = extraction("/results");
+        let mut outline = Outline::default();
+        cut_outlined(&body, &how, 0, &CutLimits::default(), None, &mut outline).unwrap();
+        for pointer in pointers {
+            let expected = get(&body, pointer).unwrap();
+            let found = outline.get_many(&body, &[pointer]).unwrap();
+            assert_eq!(found, [expected], "{pointer} of {text}");
+        }
+        assert!(outline.get_many(&body, &["no pointer"]).is_err());
+        assert!(outline.get_many(&body, &["/a~2"]).is_err());
+    }
+}

@@ -14,6 +14,8 @@ const ECHO_CHARS_MAX: usize = 200;
 pub struct Body {
     pub(crate) bytes: Bytes,
     pub(crate) sent_at_ms: u64,
+    /// Known once its records were cut.
+    pub(super) outline: cut::Outline,
     /// It holds records and the connector runs blind.
     pub(super) is_closed: bool,
 }
@@ -116,7 +118,7 @@ impl State {
             Some(live) if body.is_closed => live.context.caps.blind_answer_bytes_max,
             _ => usize::MAX,
         };
-        let found = match cut::get_many(&body.bytes, pointers) {
+        let found = match body.outline.get_many(&body.bytes, pointers) {
             Ok(found) => found,
             Err(error) => return Ok(Err(fault_of_cut(error))),
         };

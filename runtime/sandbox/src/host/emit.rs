@@ -27,7 +27,9 @@ impl emit::Host for State {
         let (reading, _) = self.reading()?;
         let how = lines_of(&reading.stream, operation(kind));
         let sent_at_ms = self.now_ms()?;
-        self.cut(&Bytes::from(lines), &how, sent_at_ms).await
+        let mut outline = cut::Outline::default();
+        self.cut(&Bytes::from(lines), &how, sent_at_ms, &mut outline)
+            .await
     }
 
     async fn from_body(
@@ -41,7 +43,12 @@ impl emit::Host for State {
         }
         let body = self.table.get(&source)?;
         let (bytes, sent_at_ms) = (body.bytes.clone(), body.sent_at_ms);
-        self.cut(&bytes, &to_landing(how), sent_at_ms).await
+        let mut outline = cut::Outline::default();
+        let emitted = self
+            .cut(&bytes, &to_landing(how), sent_at_ms, &mut outline)
+            .await;
+        self.table.get_mut(&source)?.outline = outline;
+        emitted
     }
 
     async fn deletes(
@@ -89,10 +96,12 @@ impl State {
         body: &Bytes,
         how: &cut::Extraction,
         sent_at_ms: u64,
+        outline: &mut cut::Outline,
     ) -> wasmtime::Result<Result<Summary, Fault>> {
         let (reading, _) = self.reading()?;
         let lower_bound = reading.lower_bound.as_deref();
-        match cut::cut(body, how, sent_at_ms, &CutLimits::default(), lower_bound) {
+        let limits = CutLimits::default();
+        match cut::cut_outlined(body, how, sent_at_ms, &limits, lower_bound, outline) {
             Ok((page, summary)) => self.push(page, summary).await,
             Err(CutError::TooLarge { bytes, .. }) => Ok(Err(Fault::TooLarge(bytes))),
             Err(error) => Ok(Err(Fault::Malformed(brief(&error.to_string())))),

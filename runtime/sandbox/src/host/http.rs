@@ -7,6 +7,7 @@ use crate::error::{Stop, stop};
 use futures_util::StreamExt as _;
 use tidegate_broker::{FetchFault, Method, Payload, Request, Response, Target};
 use tidegate_domain::manifest::EndpointRole;
+use tidegate_landing::cut;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 use wasmtime::component::ResourceTable;
@@ -160,6 +161,7 @@ fn respond(
     let body = table.push(Body {
         bytes: response.body,
         sent_at_ms: response.sent_at_ms,
+        outline: cut::Outline::default(),
         is_closed: live.blind && response.role == EndpointRole::Data,
     });
     let Ok(body) = body else {
