@@ -29,3 +29,6 @@ pub mod worker;
 pub use config::Config;
 pub use error::Error;
 pub use node::Node;
+// Named by what the API keeps and what tests of it build.
+pub use tidegate_broker::PendingAuthorization;
+pub use tidegate_sandbox::{CompileLimits, Compiler};

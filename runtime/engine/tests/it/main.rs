@@ -1,0 +1,9 @@
+//! Jobs through the real parts: a store, a connector in the sandbox, a simulated CRM
+//! and a directory. One module per topic.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod history;
+mod jobs;
+mod plant;
+mod schedules;
+mod takeover;
