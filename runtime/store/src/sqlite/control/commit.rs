@@ -3,7 +3,7 @@
 
 use super::{audit, writes};
 use crate::Error;
-use crate::control::{ANSWER_KEPT_MS, Commit, Committed, Idempotency, Reference};
+use crate::control::{ANSWER_KEPT_MS, Commit, Committed, Idempotency, Reference, Write};
 use crate::queue::Enqueued;
 use crate::sqlite::encoding::{decode, encode};
 use crate::sqlite::events;
@@ -47,6 +47,9 @@ pub(super) fn run(database: &Connection, commit: &Commit) -> Result<Committed, F
         mentioned: BTreeSet::new(),
     };
     for write in &commit.writes {
+        if !matches!(write, Write::PutTenant { .. }) {
+            change.check_tenant()?;
+        }
         change.apply(write)?;
     }
     change.check_tenant()?;
@@ -127,7 +130,7 @@ fn remember(
 }
 
 impl Change<'_> {
-    pub(super) fn check_tenant(&self) -> Result<(), Failure> {
+    fn check_tenant(&self) -> Result<(), Failure> {
         let known = self
             .database
             .prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?

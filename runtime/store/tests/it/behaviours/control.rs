@@ -62,7 +62,12 @@ pub(crate) async fn nothing_is_written_for_a_tenant_that_does_not_exist(
     store: Arc<dyn ServiceStore>,
 ) {
     let document = put(DocumentKind::Sync, "crm", Expected::Any, &[]);
-    for writes in [vec![document], vec![secret("s", b"1")], vec![]] {
+    let schedule = Write::SetSchedule {
+        sync: sync(),
+        next_at_ms: Some(1),
+    };
+    let late = vec![secret("s", b"1"), put_tenant(Expected::Any)];
+    for writes in [vec![document], vec![schedule], late, vec![]] {
         let refused = write(&*store, writes).await;
         assert!(
             matches!(refused, Err(Error::NotFound { .. })),
