@@ -48,6 +48,28 @@ pub(crate) enum Command {
     /// Run syncs.
     #[command(subcommand)]
     Sync(SyncCommand),
+    /// Write an example of configuration as code.
+    Init {
+        /// A directory, made if it is not there.
+        folder: PathBuf,
+    },
+    /// Check a directory of configuration, without a server; every finding has its
+    /// file, line and column.
+    Validate {
+        /// The directory.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Show what a directory of configuration would change.
+    Plan {
+        /// The directory.
+        folder: PathBuf,
+        /// The directory that it is held against, such as another checkout.
+        #[arg(long)]
+        against: PathBuf,
+    },
+    /// Print the JSON Schema of configuration files, for editors.
+    Schema,
     /// Authorise connections.
     #[command(subcommand)]
     Connections(ConnectionsCommand),

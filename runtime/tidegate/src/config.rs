@@ -126,7 +126,8 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Err
     yaml::decode(&node).map_err(|flaw| flawed(path, flaw))
 }
 
-fn node(path: &Path) -> Result<Node, Error> {
+/// Reads the one YAML document of a file.
+pub(crate) fn node(path: &Path) -> Result<Node, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
@@ -143,7 +144,7 @@ fn node(path: &Path) -> Result<Node, Error> {
     }
 }
 
-fn flawed(path: &Path, flaw: Flaw) -> Error {
+pub(crate) fn flawed(path: &Path, flaw: Flaw) -> Error {
     Error::Parse {
         path: path.to_owned(),
         place: flaw.place,
@@ -228,9 +229,13 @@ target: { url: 'file:///tmp/lake' }
 
     #[test]
     fn a_secret_is_read_from_where_it_is() {
-        let literal = parse(&GOOD.replace("hubspot.wasm", "hubspot.wasm, secrets: { token: hunter2 }"));
+        let literal =
+            parse(&GOOD.replace("hubspot.wasm", "hubspot.wasm, secrets: { token: hunter2 }"));
         let error = literal.unwrap_err();
-        assert!(error.contains("must name a secret") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("must name a secret") && !error.contains("hunter2"),
+            "{error}"
+        );
         let named = |text: &str| resolve(&SecretRef::parse(text).unwrap(), "x");
         let unset = named("${env:TIDEGATE_NO_SUCH_SECRET}").unwrap_err();
         assert!(unset.to_string().contains("TIDEGATE_NO_SUCH_SECRET"));

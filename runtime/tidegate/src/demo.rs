@@ -384,11 +384,11 @@ mod tests {
 
     #[test]
     fn the_demo_documents_parse_like_any_other() {
-        let text = "tenant: demo\nsync: a\nconnection: { id: a, connector: b }\nstreams: [{ name: c }]\ntarget: { url: 's3://lake/crm', format: jsonl.zst }\n";
+        let text = "tenant: demo\nsync: a\nconnection: { id: a, connector: b }\nstreams: [{ name: c }]\ntarget: { url: 's3://lake/crm', format: jsonl.zst, access_key: '${env:A}', secret_key: '${env:B}' }\n";
         let folder = tempfile::tempdir().expect("a temporary directory");
         let path = folder.path().join("sync.yaml");
         std::fs::write(&path, text).expect("it can be written");
-        let file: config::SyncFile = config::read(&path).expect("it is valid");
+        let file = config::SyncFile::read(&path).expect("it is valid");
         assert_eq!(file.target.format, Format::JsonlZstd);
     }
 }

@@ -15,21 +15,32 @@ pub(crate) fn render(changes: &[Change], is_coloured: bool) -> String {
             ChangeAction::Remove => ('-', RED),
         };
         let paint = Paint(is_coloured);
-        line(&mut text, &paint.with(colour, &format!("{sign} {}", change.document)));
+        line(
+            &mut text,
+            &paint.with(colour, &format!("{sign} {}", change.document)),
+        );
         for field in &change.fields {
             line(&mut text, &paint.field(field, change.action));
         }
     }
-    let count = |action| changes.iter().filter(|change| change.action == action).count();
+    let count = |action| {
+        changes
+            .iter()
+            .filter(|change| change.action == action)
+            .count()
+    };
     let (create, update, remove) = (
         count(ChangeAction::Create),
         count(ChangeAction::Update),
         count(ChangeAction::Remove),
     );
-    line(&mut text, &match changes.len() {
-        0 => "Nothing to change.".to_owned(),
-        _ => format!("{create} to create, {update} to change, {remove} to remove."),
-    });
+    line(
+        &mut text,
+        &match changes.len() {
+            0 => "Nothing to change.".to_owned(),
+            _ => format!("{create} to create, {update} to change, {remove} to remove."),
+        },
+    );
     text
 }
 
@@ -137,14 +148,19 @@ mod tests {
         let changes = diff(&before(), &after());
         let coloured = render(&changes, true);
         assert!(coloured.contains("\u{1b}[33m~ sync crm\u{1b}[0m"));
-        let plain = [RED, GREEN, YELLOW, 0].iter().fold(coloured, |text, colour| {
-            text.replace(&format!("\u{1b}[{colour}m"), "")
-        });
+        let plain = [RED, GREEN, YELLOW, 0]
+            .iter()
+            .fold(coloured, |text, colour| {
+                text.replace(&format!("\u{1b}[{colour}m"), "")
+            });
         assert_eq!(plain, render(&changes, false));
     }
 
     #[test]
     fn no_difference_says_so() {
-        assert_eq!(render(&diff(&after(), &after()), true), "Nothing to change.\n");
+        assert_eq!(
+            render(&diff(&after(), &after()), true),
+            "Nothing to change.\n"
+        );
     }
 }

@@ -63,7 +63,13 @@ pub(crate) struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}", self.path.display(), self.place, self.reason)
+        write!(
+            out,
+            "{}:{}: {}",
+            self.path.display(),
+            self.place,
+            self.reason
+        )
     }
 }
 
@@ -101,7 +107,9 @@ pub(crate) fn read(folder: &Path) -> Result<Documents, Error> {
     for path in paths {
         let text = text(&path)?;
         match text.and_then(|text| yaml::parse(&text)) {
-            Ok(nodes) => nodes.into_iter().for_each(|node| documents.add(&path, node)),
+            Ok(nodes) => nodes
+                .into_iter()
+                .for_each(|node| documents.add(&path, node)),
             Err(flaw) => documents.find(&path, flaw),
         }
     }

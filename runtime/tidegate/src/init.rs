@@ -11,8 +11,7 @@ const SCHEMA_FILE: &str = "tidegate.schema.json";
 
 /// Writes the example into `folder`; what is there already stays, and stops it.
 pub(crate) fn run(folder: &Path) -> Result<ExitCode> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder
         .canonicalize()
         .with_context(|| format!("cannot read {}", folder.display()))?;
@@ -95,6 +94,11 @@ mod tests {
         assert_eq!((read.set.connections.len(), read.set.syncs.len()), (1, 1));
         let sync = read.set.syncs.values().next().unwrap();
         assert!(sync.target.url.ends_with("/it's a: #folder/lake"));
-        assert!(run(&folder).unwrap_err().to_string().contains("there already"));
+        assert!(
+            run(&folder)
+                .unwrap_err()
+                .to_string()
+                .contains("there already")
+        );
     }
 }

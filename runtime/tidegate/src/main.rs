@@ -5,11 +5,17 @@ mod cli;
 mod config;
 mod connections;
 mod demo;
+mod difference;
+mod documents;
+mod init;
 mod inspect;
 mod lake;
 mod node;
+mod plan;
 mod report;
 mod sync_run;
+mod validate;
+mod yaml;
 
 use clap::Parser as _;
 use cli::{Cli, Command, ConnectionsCommand, ConnectorCommand, LakeCommand, SyncCommand};
@@ -54,6 +60,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Connector(ConnectorCommand::Inspect { file }) => inspect::run(&place, &file).await,
         Command::Lake(LakeCommand::Files { file }) => lake::files(&place, &file).await,
         Command::Lake(LakeCommand::View { file }) => lake::view(&place, &file).await,
+        Command::Init { folder } => init::run(&folder),
+        Command::Validate { folder } => validate::run(&folder, place.json),
+        Command::Plan { folder, against } => plan::run(&folder, &against, place.json),
+        Command::Schema => Ok(validate::print_schema()),
         Command::CompileComponent { .. } => unreachable!("handled before the runtime starts"),
     }
 }

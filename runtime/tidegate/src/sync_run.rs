@@ -1,7 +1,7 @@
 //! `tidegate sync run`: one sync file, once, to its end.
 
 use crate::cli::Place;
-use crate::config::{self, StreamFile, SyncFile};
+use crate::config::SyncFile;
 use crate::node;
 use crate::{authorize, report};
 use anyhow::{Context as _, Result};
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tidegate_broker::Session;
 use tidegate_domain::id::{JobId, StreamKey};
-use tidegate_domain::sync::Window;
+use tidegate_domain::spec;
 use tidegate_engine::Node;
 use tidegate_engine::node::runs_blind;
 use tidegate_engine::progress::Progress;
@@ -28,9 +28,7 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn read(path: &Path) -> Result<Document> {
-        let file: SyncFile = config::read(path)?;
-        file.validate()
-            .with_context(|| format!("{} is not valid", path.display()))?;
+        let file = SyncFile::read(path)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Document { file, folder })
     }
@@ -76,7 +74,7 @@ pub(crate) async fn prepare(
         session: session.clone(),
         secrets: Arc::new(secrets),
         blind,
-        config: file.connection.config.to_string(),
+        config: serde_json::Value::Object(file.connection.config.clone()).to_string(),
         hints: Arc::clone(&node.store) as _,
     };
     let context = SyncContext {
@@ -103,19 +101,14 @@ pub(crate) async fn prepare(
     })
 }
 
-fn spec(stream: &StreamFile) -> StreamSpec {
-    let milliseconds =
-        |moment: jiff::Timestamp| u64::try_from(moment.as_millisecond()).unwrap_or_default();
+fn spec(stream: &spec::StreamSpec) -> StreamSpec {
     StreamSpec {
         name: stream.name.clone(),
         log: stream.name.clone(),
         mode: stream.mode,
         landing: stream.landing,
         fields: stream.fields.clone(),
-        window: stream.window.as_ref().map(|window| Window {
-            since_ms: milliseconds(window.since),
-            until_ms: window.until.map_or(u64::MAX, milliseconds),
-        }),
+        window: stream.window.map(spec::WindowSpec::window),
         partitions_max: stream.partitions_max,
         generation_min: 0,
         is_bounded: false,

@@ -125,8 +125,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, Flaw> {
             Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             event => {
                 let node = reader.node(event, place)?;
-                let is_empty = matches!(&node.value, Value::Scalar { text, is_plain: true } if text.is_empty());
-                if !is_empty {
+                if !node.is_nothing() {
                     documents.push(node);
                 }
             }

@@ -62,7 +62,7 @@ impl SyncSpec {
     /// Everything in it that cannot work; empty when it is sound.
     pub fn validate(&self) -> Vec<Problem> {
         let mut found = Problems(validate_streams(&self.streams));
-        self.target.check(&mut found);
+        found.0.extend(self.target.validate());
         for (name, bound) in [
             ("bytes_max", self.batch.bytes_max),
             ("rows_max", self.batch.rows_max),
@@ -121,6 +121,13 @@ impl WindowSpec {
 }
 
 impl TargetSpec {
+    /// Everything in it that cannot work; pointers begin with `/target`.
+    pub fn validate(&self) -> Vec<Problem> {
+        let mut found = Problems(Vec::new());
+        self.check(&mut found);
+        found.0
+    }
+
     fn check(&self, found: &mut Problems) {
         let pointer = |field: &str| format!("/target/{field}");
         if let Some(path) = self.url.strip_prefix("file://") {

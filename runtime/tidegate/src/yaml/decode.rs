@@ -76,7 +76,10 @@ impl serde::de::Error for Error {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Error {
         let hint = did_you_mean(variant, expected.iter().copied());
-        Error::custom(format!("{variant} is not one of {}{hint}", expected.join(", ")))
+        Error::custom(format!(
+            "{variant} is not one of {}{hint}",
+            expected.join(", ")
+        ))
     }
 
     fn missing_field(field: &'static str) -> Error {
@@ -119,7 +122,8 @@ fn plain(text: &str) -> Plain {
 }
 
 impl Node {
-    fn is_nothing(&self) -> bool {
+    /// Whether it is null, or not written at all.
+    pub(super) fn is_nothing(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, is_plain: true } if matches!(plain(text), Plain::Nothing))
     }
 }
@@ -155,7 +159,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         match &self.value {
             Value::Scalar { text, .. } if !self.is_nothing() => visitor
                 .visit_borrowed_str(text)
-                .map_err(|error| error.at(self.place)),
+                .map_err(|error: Error| error.at(self.place)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -201,9 +205,24 @@ impl<'de> Deserializer<'de> for &'de Node {
                 name: &entries[0].key,
                 content: Some(&entries[0].node),
             }),
-            _ => Err(Error::custom("one word, or a mapping with one key, is wanted here")),
+            _ => Err(Error::custom(
+                "one word, or a mapping with one key, is wanted here",
+            )),
         };
         visited.map_err(|error| error.at(self.place))
+    }
+
+    /// Serde would take a list of the fields' values, too.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.value {
+            Value::List(_) => Err(Error::custom("a mapping is wanted here").at(self.place)),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -212,7 +231,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct
+        unit_struct seq tuple tuple_struct map
     }
 }
 
@@ -247,7 +266,10 @@ struct Map<'de> {
 impl<'de> MapAccess<'de> for Map<'de> {
     type Error = Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
         if self.entries.is_empty() {
             return Ok(None);
         }
@@ -259,7 +281,10 @@ impl<'de> MapAccess<'de> for Map<'de> {
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        let node = self.value.take().expect("a value is asked for after its key");
+        let node = self
+            .value
+            .take()
+            .expect("a value is asked for after its key");
         seed.deserialize(node).map_err(|error| error.at(node.place))
     }
 }
