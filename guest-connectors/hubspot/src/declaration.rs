@@ -64,6 +64,7 @@ pub(crate) fn manifest() -> Manifest {
                 .bucket("search")
                 .scope(Scope::RemoteAccount),
         )
+        .response_header("date")
         .paging_pointer("/paging/next/after")
         .paging_pointer("/total")
         .blind();

@@ -7,7 +7,7 @@ mod reading;
 mod schema;
 
 use serde::{Deserialize, Serialize};
-use tidegate_sdk::prelude::*;
+use tidegate_sdk::{http_date, prelude::*};
 
 struct HubSpot;
 
@@ -129,8 +129,7 @@ impl Source for HubSpot {
     type Slice = Slice;
 
     fn check(host: &Host, config: &Config) -> Result<(), Failure> {
-        let request = Request::get("schema", "/account-info/v3/details").auth(config.auth.name());
-        host.fetch(&request)?.success().map(drop)
+        account(host, config).map(drop)
     }
 
     fn discover(host: &Host, config: &Config) -> Result<Vec<Stream>, Failure> {
@@ -139,12 +138,28 @@ impl Source for HubSpot {
 
     fn plan(host: &Host, plan: Plan<Self>) -> Result<Vec<Partition<Slice>>, Failure> {
         Object::of_stream(&plan.stream)?;
-        Ok(planning::partitions(&plan, host.now_ms()))
+        // Bounds are compared with HubSpot's times: a clock of ours that is ahead
+        // would pass over what changes until HubSpot's has caught up.
+        let remote_now_ms = account(host, &plan.config)?.unwrap_or(u64::MAX);
+        Ok(planning::partitions(
+            &plan,
+            host.now_ms().min(remote_now_ms),
+        ))
     }
 
     fn read(host: &Host, read: Read<Self>) -> Result<Outcome<Self>, Failure> {
         reading::read(host, &read)
     }
+}
+
+/// What every token may ask for: whether it works, and HubSpot's own time in
+/// milliseconds since the epoch, where it is told.
+fn account(host: &Host, config: &Config) -> Result<Option<u64>, Failure> {
+    let request = Request::get("schema", "/account-info/v3/details").auth(config.auth.name());
+    let response = host.fetch(&request)?;
+    let remote_now_ms = response.header("date").and_then(http_date);
+    response.success()?;
+    Ok(remote_now_ms)
 }
 
 /// The body of a 2xx answer. Objects are granted one by one, so a refused one

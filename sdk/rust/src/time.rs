@@ -1,4 +1,5 @@
-//! The one time format that connectors write: RFC 3339 in UTC.
+//! The one time format that connectors write, RFC 3339 in UTC, and the one that
+//! every server's `Date` header has.
 
 /// `at_ms` (milliseconds since the epoch) as `2026-11-22T08:00:00.000Z`.
 #[must_use]
@@ -9,6 +10,46 @@ pub fn rfc3339(at_ms: u64) -> String {
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
     let fraction = ms % 1_000;
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z")
+}
+
+/// A `Date` header, `Sun, 22 Nov 2026 08:00:00 GMT` (RFC 9110, 5.6.7), in
+/// milliseconds since the epoch. The two obsolete forms are not read.
+#[must_use]
+pub fn http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (_, rest) = text.split_once(", ")?;
+    let rest = rest.strip_suffix(" GMT")?;
+    let mut parts = rest.split([' ', ':']);
+    let mut number = |digits: usize| {
+        let part = parts.next().filter(|part| part.len() == digits)?;
+        part.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then_some(())?;
+        part.parse::<u64>().ok()
+    };
+    let day = number(2)?;
+    let month = rest.get(3..6)?;
+    let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
+    number(3); // passes over the month's name
+    let (year, hour, minute, second) = (number(4)?, number(2)?, number(2)?, number(2)?);
+    let is_time = hour < 24 && minute < 60 && second <= 60;
+    if year < 1970 || !(1..=31).contains(&day) || !is_time || rest.len() != 20 {
+        return None;
+    }
+    let days = day_of_epoch(year, month, day);
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000)
+}
+
+/// The inverse of [`civil`].
+fn day_of_epoch(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let march_month = (month + 9) % 12;
+    let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
 }
 
 /// Year, month and day of a day counted from 1970-01-01, in the proleptic
@@ -33,7 +74,7 @@ fn civil(day_of_epoch: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::{http_date, rfc3339};
 
     #[test]
     fn times_agree_with_a_calendar_library() {
@@ -47,6 +88,28 @@ mod tests {
             let expected = jiff::Timestamp::from_millisecond(i64::try_from(at_ms).expect("small"))
                 .expect("in range");
             assert_eq!(rfc3339(at_ms), format!("{expected:.3}"));
+        }
+    }
+
+    #[test]
+    fn dates_of_servers_agree_with_a_calendar_library() {
+        for at_s in [0, 951_782_399, 951_782_400, 1_709_164_800, 4_102_444_799] {
+            let time = jiff::Timestamp::from_second(at_s).expect("in range");
+            let text = time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            assert_eq!(http_date(&text), Some(at_s as u64 * 1_000), "{text}");
+        }
+        for text in [
+            "",
+            "Sun, 22 Nov 2026 08:00:00",
+            "Sun, 22 Nov 2026 24:00:00 GMT",
+            "Sun, 22 Nox 2026 08:00:00 GMT",
+            "Sun, 2 Nov 2026 08:00:00 GMT",
+            "Sun, 22 Nov 1969 08:00:00 GMT",
+            "Sun, 22 Nov 2026 08:00:00:00 GMT",
+            "Sunday, 22-Nov-26 08:00:00 GMT",
+            "Sun Nov 22 08:00:00 2026",
+        ] {
+            assert_eq!(http_date(text), None, "{text}");
         }
     }
 }

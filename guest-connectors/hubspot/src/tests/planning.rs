@@ -1,6 +1,8 @@
 //! Which partitions a stream is cut into.
 
 use super::*;
+use tidegate_sdk::testing::Answer;
+
 use crate::planning::{LOOK_BACK_MS, partitions};
 
 const LIST: Slice = Slice::List {
@@ -135,4 +137,18 @@ fn an_unknown_stream_is_a_configuration_failure() {
         HubSpot::plan(&memory.host(), plan),
         Err(Failure::Config(_))
     ));
+}
+
+#[test]
+fn a_host_clock_that_is_ahead_moves_no_bound_past_hubspots_own_time() {
+    for (date, until) in [
+        ("Sun, 22 Nov 2026 07:50:00 GMT", NOW_MS - 10 * MINUTE_MS),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", NOW_MS),
+        ("soon", NOW_MS),
+    ] {
+        let answer = Answer::body("{}").header("date", date);
+        let memory = MemoryHost::scripted([answer]).at(NOW_MS);
+        let planned = HubSpot::plan(&memory.host(), plan_of(SyncMode::Incremental, &[])).unwrap();
+        assert_eq!(planned[0].slice, Slice::List { until }, "{date}");
+    }
 }
