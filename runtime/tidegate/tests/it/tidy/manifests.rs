@@ -11,7 +11,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("landing", &["domain", "store", "broker"]),
     ("sandbox", &["domain", "store", "broker", "landing"]),
     ("engine", &["domain", "store", "broker", "landing", "sandbox"]),
-    ("tidegate", &["domain", "store", "broker", "landing", "sandbox", "engine"]),
+    ("api", &["domain", "store", "engine"]),
+    ("tidegate", &["domain", "store", "broker", "landing", "sandbox", "engine", "api"]),
 ];
 
 /// Dependencies, by the start of their name, that only these crates may build on.
@@ -28,9 +29,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
-            "store", "broker", "landing", "sandbox", "engine", "tidegate",
+            "store", "broker", "landing", "sandbox", "engine", "api", "tidegate",
         ],
     ),
+    ("axum", &["api"]),
+    ("tower-http", &["api"]),
+    ("utoipa-axum", &["api"]),
+    ("governor", &["api"]),
     ("clap", &["tidegate"]),
     ("indicatif", &["tidegate"]),
     ("anyhow", &["tidegate"]),

@@ -1,0 +1,17 @@
+//! The API from outside: a real server on loopback, a real database.
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "walks say what they covered")]
+
+mod apply;
+mod client;
+mod documents;
+mod follow;
+mod jobs;
+mod keys;
+mod openapi;
+mod problems;
+mod repeats;
+mod secrets;
+mod server;
+mod site;
+mod walk;
