@@ -2,6 +2,7 @@
 //! the log's slots are strictly sequential.
 
 use crate::Error;
+use crate::announce;
 use crate::log::{Log, Position, Put, stream_prefix};
 use crate::recover::{Stream, landed, next_slot, random_bytes};
 use crate::target::{Created, Payload, Stamp};
@@ -104,6 +105,7 @@ impl Committer {
             slot.slot,
             &sha256,
             &published,
+            Vec::from_iter(announce::committed(&self.stream, &slot, &sha256)),
         );
         marked.await?;
         crash::point("S7.after");

@@ -9,10 +9,15 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 use tidegate_domain::id::Sha256;
+use tidegate_store::clock::now_ms;
 
 /// Files on their way; its name cannot be a key's first part.
 const TEMPORARY: &str = ".tmp";
+/// No put is under way for so long: a temporary file of this age belongs to a process
+/// that died. Younger ones may be another process's.
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Objects below one directory. Creation is a hard link, which fails where the name is
 /// taken, so the directory must be on a file system that has them.
@@ -34,6 +39,7 @@ impl DirectoryTarget {
         fs::create_dir_all(root.join(TEMPORARY)).map_err(config)?;
         let root = root.canonicalize().map_err(config)?;
         sync_directory(&root).map_err(config)?;
+        remove_abandoned(&root.join(TEMPORARY)).map_err(config)?;
         Ok(DirectoryTarget { root: root.into() })
     }
 
@@ -171,6 +177,22 @@ fn failed(root: &Path, operation: &'static str, error: io::Error) -> Error {
             source: error.into(),
         },
     }
+}
+
+/// Removes what puts of dead processes left behind.
+fn remove_abandoned(temporary: &Path) -> io::Result<()> {
+    let now = UNIX_EPOCH + Duration::from_millis(now_ms());
+    for entry in fs::read_dir(temporary)? {
+        let path = entry?.path();
+        let Some(file) = found(fs::metadata(&path))? else {
+            continue; // its owner has just finished
+        };
+        let age = now.duration_since(file.modified()?).unwrap_or_default();
+        if age >= ABANDONED_AFTER {
+            found(fs::remove_file(&path))?;
+        }
+    }
+    Ok(())
 }
 
 enum Made {

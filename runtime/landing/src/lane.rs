@@ -156,7 +156,7 @@ impl Bench {
             None => {
                 let (file, temporary) = self.staging.create().map_err(|source| Error::Stage {
                     operation: "make a file",
-                    path: PathBuf::new(),
+                    path: self.staging.root().to_owned(),
                     source,
                 })?;
                 let encoder = encode::encoder(

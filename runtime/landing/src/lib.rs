@@ -4,6 +4,7 @@
 //! the intent to land the rows before it; the log is the authority on what landed;
 //! every step may be repeated; no file and no slot is ever overwritten.
 
+mod announce;
 pub mod cipher;
 mod commit;
 pub mod cut;

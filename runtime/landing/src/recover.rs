@@ -5,6 +5,7 @@
 //! abandoned and the cursor rewinds to before it.
 
 use crate::Error;
+use crate::announce;
 use crate::cipher::StreamCipher;
 use crate::log::{Log, Logged, Position, Put, stream_prefix};
 use crate::stage::Staging;
@@ -183,6 +184,7 @@ async fn reconcile(
     let mut next_batch = row.next_batch;
     let mut adopted = Vec::new();
     let mut adopted_slots = 0;
+    let mut events = Vec::new();
     for logged in &tail {
         let Some((batch, change)) = log.open_change(&stream.cipher, logged).await? else {
             continue;
@@ -195,6 +197,7 @@ async fn reconcile(
                 reason: source.to_string(),
             })?;
         adopted_slots += 1;
+        events.extend(announce::committed(stream, &logged.slot, &logged.sha256));
         next_batch = next_batch.max(batch + 1);
         let same = |intent: &&Intent| intent.batch == batch && intent.change == change;
         adopted.extend(row.intents.iter().find(same).map(|intent| intent.batch));
@@ -214,6 +217,7 @@ async fn reconcile(
         abandoned: abandoned.iter().map(|intent| intent.batch).collect(),
         staged: staged.clone(),
         next_batch,
+        events,
     };
     stream.store.reconcile(&lease, found).await?;
     crash::point("A3.after");

@@ -9,6 +9,8 @@ use tidegate_domain::id::Sha256;
 
 /// What the protocol asks of the local disk. A wrapper injects its failures.
 pub trait Staging: Send + Sync {
+    /// Where it is, for errors.
+    fn root(&self) -> &Path;
     /// A new, empty file under a temporary name.
     fn create(&self) -> io::Result<(File, PathBuf)>;
     /// Step S2: the file's bytes, then its name, are on disk when this returns.
@@ -50,6 +52,10 @@ impl StageDirectory {
 }
 
 impl Staging for StageDirectory {
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
     fn create(&self) -> io::Result<(File, PathBuf)> {
         let named = tempfile::Builder::new()
             .prefix("open-")
@@ -106,7 +112,7 @@ fn hash_file(path: &Path) -> io::Result<Sha256> {
 pub fn remove_orphans(staging: &dyn Staging, needed: &[PathBuf]) -> Result<usize, Error> {
     let failed = |source| Error::Stage {
         operation: "remove orphans",
-        path: PathBuf::new(),
+        path: staging.root().to_owned(),
         source,
     };
     let needed: HashSet<&PathBuf> = needed.iter().collect();

@@ -15,6 +15,7 @@ use tidegate_domain::stream::StreamState;
 use tidegate_landing::stage::{StageDirectory, Staging};
 use tidegate_landing::target::{Created, Error as TargetError, Head, Payload, Stamp, Target};
 use tidegate_store::Error;
+use tidegate_store::events::NewEvent;
 use tidegate_store::streams::{Intent, Lease, Reconciliation, StreamRow, StreamStore};
 use tokio::sync::watch;
 
@@ -267,11 +268,12 @@ impl StreamStore for FaultyStore {
         slot: u64,
         slot_sha256: &Sha256,
         published: &StreamState,
+        events: Vec<NewEvent>,
     ) -> Result<(), Error> {
         let shown = self.shown(lease);
         let marking = self
             .inner
-            .mark_committed(&shown, batch, slot, slot_sha256, published);
+            .mark_committed(&shown, batch, slot, slot_sha256, published, events);
         self.guarded(lease, marking).await
     }
 
@@ -407,6 +409,10 @@ impl FaultyStaging {
 }
 
 impl Staging for FaultyStaging {
+    fn root(&self) -> &Path {
+        self.inner.root()
+    }
+
     fn create(&self) -> io::Result<(File, PathBuf)> {
         if self.full.load(Ordering::SeqCst) {
             return Err(io::Error::from(io::ErrorKind::StorageFull));

@@ -449,3 +449,23 @@ fn a_directory_that_cannot_be_made_is_refused() {
         Fault::Config
     );
 }
+
+#[tokio::test]
+async fn what_a_dead_process_left_half_put_is_removed_in_a_day_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    DirectoryTarget::open(folder.path()).unwrap();
+    let (old, young) = (
+        folder.path().join(".tmp/old"),
+        folder.path().join(".tmp/young"),
+    );
+    for path in [&old, &young] {
+        std::fs::write(path, b"half").unwrap();
+    }
+    let yesterday = std::fs::metadata(&young).unwrap().modified().unwrap()
+        - std::time::Duration::from_secs(24 * 60 * 60);
+    let file = std::fs::File::options().write(true).open(&old).unwrap();
+    file.set_modified(yesterday).unwrap();
+    DirectoryTarget::open(folder.path()).unwrap();
+    assert!(!old.exists());
+    assert!(young.exists());
+}
