@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_broker::{Connection, OauthApp};
-use tidegate_domain::id::{ConnectionId, Sha256, StreamKey, SyncId, TenantId};
+use tidegate_domain::id::{ConnectionId, Sha256, SyncId, TenantId};
 use tidegate_domain::job::{Class, JobRequest};
 use tidegate_domain::spec::{self, SyncSpec, TargetSpec};
 use tidegate_domain::sync::{Landing, Mode};
@@ -187,14 +187,6 @@ impl Node {
         let source = self.source(tenant, &spec.connection, queued.class).await?;
         let target = self.stored_target(tenant, sync, &spec.target).await?;
         let specs = specs(spec, &queued.request)?;
-        if let Some(first) = specs.first() {
-            let key = StreamKey {
-                tenant: tenant.clone(),
-                sync: sync.clone(),
-                stream: first.log.clone(),
-            };
-            self.share_key(key, &*target).await?;
-        }
         let context = SyncContext {
             source,
             sync: sync.clone(),

@@ -12,6 +12,7 @@ pub mod enqueue;
 pub mod error;
 pub mod joblog;
 mod kept;
+mod landed;
 mod launch;
 pub mod node;
 mod partition;

@@ -110,6 +110,7 @@ struct Running {
     asks: mpsc::Sender<Ask>,
     progress: Arc<Progress>,
     started_at_ms: u64,
+    epoch: u64,
 }
 
 /// A running job's time, as far as it was charged.

@@ -63,6 +63,7 @@ pub(super) struct JobRun {
     closes_at_ms: Option<u64>,
     spec: Option<SyncSpec>,
     is_lost: bool,
+    _listed: Listed,
 }
 
 /// Whether work is waited for once it was told to stop.
@@ -77,8 +78,18 @@ enum Patience {
 type Reports = BTreeMap<StreamName, StreamReport>;
 
 impl JobRun {
+    /// From here on it can be asked to stop, also before it first runs.
     pub(super) fn new(shared: Arc<Shared>, claim: Claim, queued: QueuedJob) -> JobRun {
         let (asks, inbox) = mpsc::channel(ASKS);
+        let (started_at_ms, progress) = (now_ms(), Arc::<Progress>::default());
+        let running = Running {
+            tenant: queued.row.tenant.clone(),
+            asks: asks.clone(),
+            progress: Arc::clone(&progress),
+            started_at_ms,
+            epoch: claim.epoch,
+        };
+        let listed = Listed::new(&shared, &claim, running);
         let mut notes = interval(NOTES);
         notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         JobRun {
@@ -86,8 +97,8 @@ impl JobRun {
             claim,
             job: queued.row.job.clone(),
             queued,
-            started_at_ms: now_ms(),
-            progress: Arc::default(),
+            started_at_ms,
+            progress,
             log: Arc::default(),
             session: None,
             stop: CancellationToken::new(),
@@ -97,6 +108,7 @@ impl JobRun {
             closes_at_ms: None,
             spec: None,
             is_lost: false,
+            _listed: listed,
         }
     }
 
@@ -112,7 +124,6 @@ impl JobRun {
             job.state = tracing::field::Empty,
         );
         trace::resume(&span, self.job.trace.as_deref());
-        let _listed = Listed::new(&self);
         let mut tasks = JoinSet::new();
         tasks.spawn(heartbeat::beat(
             Arc::clone(&self.shared.node.store),
@@ -374,27 +385,29 @@ async fn until(at_ms: Option<u64>) {
 struct Listed {
     shared: Arc<Shared>,
     job: JobId,
+    epoch: u64,
 }
 
 impl Listed {
-    fn new(run: &JobRun) -> Listed {
-        let running = Running {
-            tenant: run.queued.row.tenant.clone(),
-            asks: run.asks.clone(),
-            progress: Arc::clone(&run.progress),
-            started_at_ms: run.started_at_ms,
-        };
-        let job = run.claim.job.clone();
-        run.shared.running().insert(job.clone(), running);
+    fn new(shared: &Arc<Shared>, claim: &Claim, running: Running) -> Listed {
+        shared.running().insert(claim.job.clone(), running);
         Listed {
-            shared: Arc::clone(&run.shared),
-            job,
+            shared: Arc::clone(shared),
+            job: claim.job.clone(),
+            epoch: claim.epoch,
         }
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.shared.running().remove(&self.job);
+        let mut running = self.shared.running();
+        // A later claim of the same job has taken the place.
+        if running
+            .get(&self.job)
+            .is_some_and(|found| found.epoch == self.epoch)
+        {
+            running.remove(&self.job);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading again what was read: all of a stream, or a span of it.
 
-use crate::plant::{Plant, assert_same, contacts};
+use crate::plant::{Plant, assert_same, contacts, sync};
+use tidegate_domain::id::StreamName;
 use tidegate_domain::job::{JobRequest, JobState};
 
 fn resync() -> JobRequest {
@@ -61,6 +62,16 @@ async fn a_backfill_lands_beside_the_stream_and_leaves_its_cursors_alone() {
     assert!(within.len() > 500);
     assert_same(&plant.landed(&tenant, &log).await, &within);
     assert_eq!(plant.view(&tenant, "contacts").await, before);
+
+    let node = &plant.node;
+    let logs = node.logs(&tenant, &sync()).await.unwrap();
+    let beside = StreamName::parse(log.as_str()).unwrap();
+    assert_eq!(logs, [contacts(), beside.clone()]);
+    let slots = node.slots(&tenant, &sync(), &beside, 0, 2).await.unwrap();
+    assert_eq!(
+        slots.iter().map(|slot| slot.slot).collect::<Vec<_>>(),
+        [0, 1]
+    );
 
     // Once more is a new generation of the same log.
     plant.run(&tenant, request).await;
