@@ -71,7 +71,11 @@ impl Default for Config {
 }
 
 impl Config {
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Checks what the types cannot; [`Broker::new`](crate::Broker::new) does too.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field.
+    pub fn check(&self) -> Result<(), Error> {
         if self.limit_scale.is_nan() || self.limit_scale <= 0.0 {
             return Err(Error::config(
                 "limit_scale must be above 0; use inf to turn limits off",

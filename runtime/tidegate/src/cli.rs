@@ -1,7 +1,10 @@
 //! The command line, as clap sees it.
 
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tidegate_domain::access::Role;
+use tidegate_domain::id::{JobId, SyncId};
+use tidegate_domain::job::{JobState, Reason};
 
 /// Moves data out of SaaS systems with sandboxed connectors, and loses no row.
 ///
@@ -25,14 +28,10 @@ Start here: tidegate demo";
 /// Where this node keeps its state, and what the operator allows.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
-    /// Directory of the database, the node key, staged batches and compiled components.
-    #[arg(
-        long,
-        global = true,
-        default_value = ".tidegate",
-        env = "TIDEGATE_STATE"
-    )]
-    pub(crate) state: PathBuf,
+    /// Directory of the database, the node key, staged batches and compiled components;
+    /// `.tidegate` without it, and for a service what its settings say.
+    #[arg(long, global = true, env = "TIDEGATE_STATE")]
+    pub(crate) state: Option<PathBuf>,
     /// The operator's file: mappings, private hosts, limits.
     #[arg(long, global = true, env = "TIDEGATE_OPERATOR")]
     pub(crate) operator: Option<PathBuf>,
@@ -41,8 +40,38 @@ pub(crate) struct Place {
     pub(crate) json: bool,
 }
 
+impl Place {
+    /// The directory that commands without a service use.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.as_deref().unwrap_or(Path::new(".tidegate"))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the service: API, schedules and workers in one process.
+    Serve(ServeArgs),
+    /// Look at jobs of a service, and act on them.
+    Jobs {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
+    /// List, make and revoke API keys of a service.
+    Keys {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Save a service's database, as of one moment, while it runs.
+    Backup {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// A new file; only its owner can read it.
+        file: PathBuf,
+    },
     /// Run the whole way on this machine: a CRM, OAuth, S3, a history and a change.
     Demo(DemoArgs),
     /// Run syncs.
@@ -159,6 +188,107 @@ pub(crate) enum LakeCommand {
         /// The sync file (YAML).
         file: PathBuf,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The service's settings (YAML). The environment comes before it:
+    /// `TIDEGATE_GRACE_MS`, `TIDEGATE_NODE__WORKER__JOBS_MAX`.
+    #[arg(long, env = "TIDEGATE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the settings as they are understood, and start nothing.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Check the settings, and start nothing.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Where a service is, and who asks it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The service's address. Its key is read from TIDEGATE_KEY, which no list of
+    /// processes shows.
+    #[arg(
+        long,
+        global = true,
+        default_value = "http://127.0.0.1:8474",
+        env = "TIDEGATE_URL"
+    )]
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List jobs, newest first.
+    List {
+        /// Of this sync.
+        #[arg(long)]
+        sync: Option<SyncId>,
+        /// In this state.
+        #[arg(long, value_parser = parse_word::<JobState>)]
+        state: Option<JobState>,
+        /// That failed for this reason.
+        #[arg(long, value_parser = parse_word::<Reason>)]
+        reason: Option<Reason>,
+        /// Jobs at the most.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show a job with its attempts.
+    Show {
+        /// Its id.
+        job: JobId,
+    },
+    /// Follow a job to its end; the exit code is that of `sync run`.
+    Follow {
+        /// Its id.
+        job: JobId,
+    },
+    /// End a job; what it saved is committed.
+    Cancel {
+        /// Its id.
+        job: JobId,
+    },
+    /// Try a job again, or with --reason all that failed for it.
+    Retry {
+        /// Its id.
+        #[arg(required_unless_present = "reason", conflicts_with = "reason")]
+        job: Option<JobId>,
+        /// All whose last job failed for this reason.
+        #[arg(long, value_parser = parse_word::<Reason>)]
+        reason: Option<Reason>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// List the tenant's keys.
+    List,
+    /// Make a key. Its text is shown once.
+    Create {
+        /// platform-admin, tenant-admin or tenant-viewer.
+        #[arg(long, value_parser = parse_word::<Role>)]
+        role: Role,
+        /// What it is for.
+        #[arg(long, default_value = "")]
+        title: String,
+        /// In the state directory of a service that does not run: for when every
+        /// administrator's key was lost.
+        #[arg(long)]
+        local: bool,
+    },
+    /// End a key at once.
+    Revoke {
+        /// Its id.
+        key: String,
+    },
+}
+
+/// One of the words that a type has in JSON.
+fn parse_word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

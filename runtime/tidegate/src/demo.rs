@@ -273,7 +273,7 @@ target_origins: ['{s3}']
 
     fn place(&self, json: bool) -> Place {
         Place {
-            state: self.folder.join("state"),
+            state: Some(self.folder.join("state")),
             operator: Some(self.operator_file.clone()),
             json,
         }

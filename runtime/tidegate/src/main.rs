@@ -1,6 +1,7 @@
 //! The one binary: reads the command line, runs, prints the error chain once.
 
 mod authorize;
+mod backup;
 mod cli;
 mod config;
 mod connections;
@@ -9,29 +10,32 @@ mod difference;
 mod documents;
 mod init;
 mod inspect;
+mod jobs;
+mod keys;
 mod lake;
 mod node;
 mod plan;
+mod remote;
 mod report;
+mod serve;
 mod sync_run;
+mod telemetry;
 mod validate;
 mod yaml;
 
 use clap::Parser as _;
 use cli::{Cli, Command, ConnectionsCommand, ConnectorCommand, LakeCommand, SyncCommand};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::CompileComponent { arguments } = cli.command {
         return tidegate_sandbox::compile::child_main(arguments);
     }
-    let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    // A service reads its settings first.
+    if !matches!(cli.command, Command::Serve(_)) {
+        telemetry::of_command();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -50,6 +54,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let place = cli.place;
     match cli.command {
         Command::Demo(arguments) => demo::run(place.json, arguments).await,
+        Command::Serve(arguments) => serve::run(&place, &arguments).await,
+        Command::Jobs { server, command } => jobs::run(&server, command, place.json).await,
+        Command::Keys { server, command } => keys::run(&place, &server, command).await,
+        Command::Backup { server, file } => backup::run(&server, &file, place.json).await,
         Command::Sync(SyncCommand::Run { file }) => sync_run::run(&place, &file).await,
         Command::Connections(ConnectionsCommand::Authorize { file, again }) => {
             connections::authorize(&place, &file, again).await

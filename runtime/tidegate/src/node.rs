@@ -38,7 +38,7 @@ pub(crate) fn operator_file(place: &Place) -> Result<Config> {
 
 /// Opens the node's directory.
 pub(crate) async fn open(place: &Place, operator: Config) -> Result<Node> {
-    Ok(Node::open(&place.state, compiler()?, operator).await?)
+    Ok(Node::open(place.state(), compiler()?, operator).await?)
 }
 
 /// This program compiles, as a child of itself.

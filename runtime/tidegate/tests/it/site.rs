@@ -176,8 +176,13 @@ batch: {}
 
 /// The rows of the contacts' stream on a target.
 pub(crate) async fn rows(target: &Arc<dyn Target>) -> Rows {
+    rows_of("acme", target).await
+}
+
+/// The rows of a tenant's contacts on a target.
+pub(crate) async fn rows_of(tenant: &str, target: &Arc<dyn Target>) -> Rows {
     let key = StreamKey {
-        tenant: TenantId::parse("acme").unwrap(),
+        tenant: TenantId::parse(tenant).unwrap(),
         sync: SyncId::parse("crm").unwrap(),
         stream: StreamName::parse("contacts").unwrap(),
     };

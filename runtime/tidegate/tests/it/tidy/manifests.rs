@@ -36,6 +36,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower-http", &["api"]),
     ("utoipa-axum", &["api"]),
     ("governor", &["api"]),
+    ("opentelemetry", &["tidegate"]),
+    ("tracing-opentelemetry", &["tidegate"]),
     ("clap", &["tidegate"]),
     ("indicatif", &["tidegate"]),
     ("anyhow", &["tidegate"]),
