@@ -103,6 +103,8 @@ names! {
     PartitionId, "partition", 256;
     /// One execution of a sync.
     JobId, "job", NAME_CHARS_MAX;
+    /// Who hears of which events.
+    SubscriptionId, "subscription", NAME_CHARS_MAX;
 }
 
 /// A stream of a sync of a tenant: what a lease, a log and a cursor belong to.

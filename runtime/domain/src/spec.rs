@@ -8,14 +8,21 @@
 mod diff;
 mod json_schema;
 mod reference;
+mod route;
 mod set;
+mod subscription;
 mod suggest;
 mod validate;
 
 pub use diff::{Change, ChangeAction, FieldChange, diff};
 pub use json_schema::{connection_schema, document_schema, sync_schema};
 pub use reference::{ConnectorRef, InvalidConnectorRef, InvalidSecretRef, SecretName, SecretRef};
+pub use route::{
+    Field, FieldPointer, FieldPrefix, FieldValue, FieldValues, InvalidFieldPointer, Predicate,
+    RouteSpec, Scalar,
+};
 pub use set::{DocumentKey, DocumentSet};
+pub use subscription::{EventKind, SubscriptionSpec};
 pub use suggest::{did_you_mean, nearest};
 pub use validate::{Problem, validate_streams};
 

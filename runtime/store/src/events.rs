@@ -8,6 +8,9 @@ use crate::Error;
 use async_trait::async_trait;
 use tidegate_domain::id::{OwnerToken, TenantId};
 
+/// The kind of the event that tells of a delivery that was given up.
+pub const GIVEN_UP: &str = "delivery.given_up";
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
@@ -96,13 +99,25 @@ pub enum Tried {
     },
 }
 
+/// How many deliveries are taken at once. What is under a claim counts, so that one
+/// subscriber that does not answer, or one tenant with many of them, holds up no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryCaps {
+    /// In one answer.
+    pub taken_max: u32,
+    /// Of one tenant.
+    pub tenant_max: u32,
+    /// To one subscription.
+    pub subscription_max: u32,
+}
+
 /// Deliveries to be tried, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DueDeliveries {
-    /// Under the caller's claim. Longest due first.
+    /// Under the caller's claim. Tenants in turn; of one, longest due first.
     pub due: Vec<Delivery>,
-    /// When the next of the others is due or its claim runs out, in milliseconds
-    /// since the epoch.
+    /// The next time at which another comes due, in milliseconds since the epoch.
+    /// What is due and was not taken, because of a cap or a claim, is not counted.
     pub next_at_ms: Option<u64>,
 }
 
@@ -131,17 +146,20 @@ pub trait EventStore: Send + Sync {
         now_ms: u64,
     ) -> Result<bool, Error>;
 
-    /// Takes deliveries that are due, for `lifetime_ms`.
+    /// Takes deliveries that are due, for `lifetime_ms`, but none to the subscriptions
+    /// `except`.
     async fn claim_deliveries(
         &self,
         owner: OwnerToken,
         now_ms: u64,
         lifetime_ms: u64,
-        limit: u32,
+        caps: DeliveryCaps,
+        except: Vec<(TenantId, String)>,
     ) -> Result<DueDeliveries, Error>;
 
     /// Says what came of a try. False, and nothing done, where the claim ran out and
-    /// passed to another, or the delivery is gone.
+    /// passed to another, or the delivery is gone. Giving up is an event of its own,
+    /// [`GIVEN_UP`].
     async fn settle_delivery(&self, delivery: &Delivery, tried: Tried) -> Result<bool, Error>;
 
     /// Deliveries to a tenant's subscription after an event, by number.

@@ -1,6 +1,7 @@
 //! Streams: leases, staged and published states, and the intents between them.
 
 use crate::Error;
+use crate::events::NewEvent;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -92,6 +93,8 @@ pub struct Reconciliation {
     pub staged: StreamState,
     /// At least this: one more than any batch seen in the log.
     pub next_batch: u64,
+    /// What subscribers hear of slots that the store did not know.
+    pub events: Vec<NewEvent>,
 }
 
 /// Leases, seals and marks. Every method that takes a lease fails with
@@ -150,7 +153,9 @@ pub trait StreamStore: Send + Sync {
 
     /// Step S7: the intent is forgotten, the published state and the log's tail move.
     /// It must be the first intent, `slot` the tail, and `published` the published
-    /// state plus the intent's change.
+    /// state plus the intent's change. Subscribers hear of it by `events`, in the same
+    /// transaction; a tenant that only the command line knows has none, and nothing
+    /// is kept for it.
     async fn mark_committed(
         &self,
         lease: &Lease,
@@ -158,6 +163,7 @@ pub trait StreamStore: Send + Sync {
         slot: u64,
         slot_sha256: &Sha256,
         published: &StreamState,
+        events: Vec<NewEvent>,
     ) -> Result<(), Error>;
 
     /// Paths of every staged file that an intent still needs, of all streams.

@@ -271,9 +271,9 @@ impl StreamStore for FaultyStore {
         events: Vec<NewEvent>,
     ) -> Result<(), Error> {
         let shown = self.shown(lease);
-        let marking = self
-            .inner
-            .mark_committed(&shown, batch, slot, slot_sha256, published, events);
+        let marking =
+            self.inner
+                .mark_committed(&shown, batch, slot, slot_sha256, published, events);
         self.guarded(lease, marking).await
     }
 

@@ -9,7 +9,10 @@ use super::SqliteStore;
 use super::encoding::decode_word;
 use super::failure::Failure;
 use crate::Error;
-use crate::events::{Delivery, DeliveryRow, DueDeliveries, EventRow, EventStore, NewEvent, Tried};
+use crate::clock::now_ms;
+use crate::events::{
+    Delivery, DeliveryCaps, DeliveryRow, DueDeliveries, EventRow, EventStore, NewEvent, Tried,
+};
 use async_trait::async_trait;
 use rusqlite::{Row, params};
 use tidegate_domain::id::{OwnerToken, TenantId};
@@ -86,18 +89,21 @@ impl EventStore for SqliteStore {
         owner: OwnerToken,
         now_ms: u64,
         lifetime_ms: u64,
-        limit: u32,
+        caps: DeliveryCaps,
+        except: Vec<(TenantId, String)>,
     ) -> Result<DueDeliveries, Error> {
+        let except = deliveries::names(&except);
         self.write("claim deliveries", move |database| {
-            deliveries::claim(database, owner, now_ms, lifetime_ms, limit)
+            let due = deliveries::due(database, owner, now_ms, caps, &except)?;
+            deliveries::claim(database, due, now_ms, lifetime_ms)
         })
         .await
     }
 
     async fn settle_delivery(&self, delivery: &Delivery, tried: Tried) -> Result<bool, Error> {
-        let delivery = delivery.clone();
+        let (delivery, at_ms) = (delivery.clone(), now_ms());
         self.write("settle delivery", move |database| {
-            deliveries::settle(database, &delivery, &tried)
+            deliveries::settle(database, &delivery, &tried, at_ms)
         })
         .await
     }

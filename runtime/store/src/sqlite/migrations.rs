@@ -9,6 +9,7 @@ use rusqlite::Connection;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_service.sql"),
+    include_str!("migrations/0003_outbox.sql"),
 ];
 
 /// Brings the schema to this build's version.

@@ -11,6 +11,8 @@ use super::SqliteStore;
 use super::encoding::encode;
 use super::failure::{Failure, Violation};
 use crate::Error;
+use crate::clock::now_ms;
+use crate::events::NewEvent;
 use crate::streams::{Intent, Lease, Reconciliation, StreamRow, StreamStore};
 use async_trait::async_trait;
 use std::path::PathBuf;
@@ -60,9 +62,9 @@ impl StreamStore for SqliteStore {
     }
 
     async fn reconcile(&self, lease: &Lease, found: Reconciliation) -> Result<(), Error> {
-        let lease = lease.clone();
+        let (lease, at_ms) = (lease.clone(), now_ms());
         self.write("reconcile", move |database| {
-            writes::reconcile(database, &lease, &found)
+            writes::reconcile(database, &lease, &found, at_ms)
         })
         .await
     }
@@ -95,6 +97,7 @@ impl StreamStore for SqliteStore {
         slot: u64,
         slot_sha256: &Sha256,
         published: &StreamState,
+        events: Vec<NewEvent>,
     ) -> Result<(), Error> {
         let mark = writes::CommitMark {
             lease: lease.clone(),
@@ -102,6 +105,8 @@ impl StreamStore for SqliteStore {
             slot,
             slot_sha256: slot_sha256.clone(),
             published: published.clone(),
+            events,
+            at_ms: now_ms(),
         };
         self.write("mark committed", move |database| {
             writes::mark_committed(database, &mark)

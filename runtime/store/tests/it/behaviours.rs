@@ -82,6 +82,7 @@ macro_rules! for_each_behaviour {
             events::events_are_dispatched_once_and_in_order;
             events::a_delivery_is_one_worker_s_until_its_claim_runs_out;
             events::a_delivery_is_tried_again_and_given_up;
+            events::one_subscriber_s_queue_hides_no_other_s;
             events::a_replay_sends_what_a_subscription_was_to_hear;
             events::a_subscription_that_went_hears_nothing;
             upkeep::finished_jobs_go_and_unfinished_ones_stay;

@@ -143,6 +143,7 @@ pub(crate) fn nothing_found() -> Reconciliation {
         abandoned: Vec::new(),
         staged: StreamState::default(),
         next_batch: 0,
+        events: Vec::new(),
     }
 }
 

@@ -234,7 +234,7 @@ async fn step(
             let (slot, published) = (model.log_tail + slot_off, state(model.published + 1));
             let lease = model.lease(by, key);
             let got = store
-                .mark_committed(&lease, batch, slot, &sha256(1), &published)
+                .mark_committed(&lease, batch, slot, &sha256(1), &published, Vec::new())
                 .await;
             let allowed = nth == 0 && slot_off == 0 && !model.intents.is_empty();
             let expected = guarded(model, by, allowed);
@@ -267,6 +267,7 @@ async fn step(
                 abandoned: batches[adopt + keep..].to_vec(),
                 staged: state(staged + u64::from(wrong)),
                 next_batch: model.next_batch + fences,
+                events: Vec::new(),
             };
             let got = outcome(store.reconcile(&model.lease(by, key), found).await);
             let expected = guarded(model, by, !wrong);

@@ -55,7 +55,7 @@ async fn what_was_answered_is_there_after_reopening() {
         .unwrap();
     seal(&store, &lease, 0, 0).await.unwrap();
     store
-        .mark_committed(&lease, 0, 0, &sha256(3), &state(1))
+        .mark_committed(&lease, 0, 0, &sha256(3), &state(1), Vec::new())
         .await
         .unwrap();
     seal(&store, &lease, 1, 1).await.unwrap();

@@ -2,7 +2,9 @@
 //! and token; the group's transaction keeps that true until its end.
 
 use super::{check_chain, fenced, rows};
+use crate::events::NewEvent;
 use crate::sqlite::encoding::{decode, encode};
+use crate::sqlite::events;
 use crate::sqlite::failure::{Failure, Violation};
 use crate::streams::{Intent, IntentState, Lease, Reconciliation};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -126,6 +128,8 @@ pub(super) struct CommitMark {
     pub(super) slot: u64,
     pub(super) slot_sha256: Sha256,
     pub(super) published: StreamState,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) at_ms: u64,
 }
 
 pub(super) fn mark_committed(database: &Connection, mark: &CommitMark) -> Result<(), Failure> {
@@ -162,13 +166,14 @@ pub(super) fn mark_committed(database: &Connection, mark: &CommitMark) -> Result
             mark.slot + 1,
             mark.slot_sha256.as_str()
         ])?;
-    Ok(())
+    tell(database, &mark.lease, mark.at_ms, &mark.events)
 }
 
 pub(super) fn reconcile(
     database: &Connection,
     lease: &Lease,
     found: &Reconciliation,
+    at_ms: u64,
 ) -> Result<(), Failure> {
     let stream = guard(database, lease)?;
     if found.log_tail < stream.log_tail {
@@ -200,6 +205,24 @@ pub(super) fn reconcile(
             found.log_tail_sha256.as_ref().map(Sha256::as_str),
             stream.next_batch.max(found.next_batch)
         ])?;
+    tell(database, lease, at_ms, &found.events)
+}
+
+/// Nobody could ever hear of a tenant that the service does not know, and nothing would
+/// remove its events.
+fn tell(
+    database: &Connection,
+    lease: &Lease,
+    at_ms: u64,
+    told: &[NewEvent],
+) -> Result<(), Failure> {
+    let tenant = &lease.key.tenant;
+    let is_known = database
+        .prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?
+        .exists([tenant.as_str()])?;
+    if is_known {
+        events::insert(database, tenant, at_ms, told)?;
+    }
     Ok(())
 }
 

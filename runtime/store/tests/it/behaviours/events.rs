@@ -5,10 +5,15 @@ use std::sync::Arc;
 use tidegate_domain::id::TenantId;
 use tidegate_store::ServiceStore;
 use tidegate_store::control::{Commit, DocumentKind, Expected, Write};
-use tidegate_store::events::{Delivery, DeliveryState, Tried};
+use tidegate_store::events::{Delivery, DeliveryCaps, DeliveryState, GIVEN_UP, Tried};
 use tokio::task::JoinSet;
 
 const NOW_MS: u64 = 5_000;
+const CAPS: DeliveryCaps = DeliveryCaps {
+    taken_max: 99,
+    tenant_max: 99,
+    subscription_max: 99,
+};
 
 /// Makes the tenant and these many events, dispatched to `hook`.
 async fn dispatched(store: &dyn ServiceStore, events: usize) {
@@ -33,7 +38,7 @@ async fn dispatch_all(store: &dyn ServiceStore, to: &str) {
 }
 
 async fn take(store: &dyn ServiceStore, owner: u8, now_ms: u64) -> Vec<Delivery> {
-    let taken = store.claim_deliveries(token(owner), now_ms, LONG_MS, 99);
+    let taken = store.claim_deliveries(token(owner), now_ms, LONG_MS, CAPS, Vec::new());
     taken.await.unwrap().due
 }
 
@@ -88,7 +93,7 @@ pub(crate) async fn a_delivery_is_one_worker_s_until_its_claim_runs_out(
     dispatched(&*store, 1).await;
     assert_eq!(take(&*store, 1, NOW_MS - 1).await, []);
     let taken = store
-        .claim_deliveries(token(1), NOW_MS, 0, 9)
+        .claim_deliveries(token(1), NOW_MS, 0, CAPS, Vec::new())
         .await
         .unwrap();
     let stale = &taken.due[0];
@@ -115,7 +120,7 @@ pub(crate) async fn a_delivery_is_one_worker_s_until_its_claim_runs_out(
     );
     assert_eq!(states(&*store).await, [(1, DeliveryState::Delivered, 1)]);
     let idle = store
-        .claim_deliveries(token(1), NOW_MS, 0, 9)
+        .claim_deliveries(token(1), NOW_MS, 0, CAPS, Vec::new())
         .await
         .unwrap();
     assert_eq!((idle.due, idle.next_at_ms), (vec![], None));
@@ -131,7 +136,7 @@ pub(crate) async fn a_delivery_is_tried_again_and_given_up(store: Arc<dyn Servic
     };
     assert!(store.settle_delivery(&first[0], again).await.unwrap());
     let waiting = store
-        .claim_deliveries(token(1), NOW_MS, 0, 9)
+        .claim_deliveries(token(1), NOW_MS, 0, CAPS, Vec::new())
         .await
         .unwrap();
     assert_eq!((waiting.due, waiting.next_at_ms), (vec![], Some(9_000)));
@@ -148,6 +153,39 @@ pub(crate) async fn a_delivery_is_tried_again_and_given_up(store: Arc<dyn Servic
     let row = store.deliveries(&tenant(), "hook", 0, 9).await.unwrap();
     assert_eq!((row[0].state, row[0].tried), (DeliveryState::GivenUp, 2));
     assert_eq!(row[0].error.as_deref(), Some("503"));
+    let told = store.events(&tenant(), row[0].event, 9).await.unwrap();
+    assert_eq!(told[0].event.kind, GIVEN_UP);
+    assert_eq!(told[0].event.subject, "subscription hook");
+}
+
+pub(crate) async fn one_subscriber_s_queue_hides_no_other_s(store: Arc<dyn ServiceStore>) {
+    make_tenant(&*store).await;
+    publish(&*store, 5).await;
+    dispatch_all(&*store, "dead").await;
+    publish(&*store, 2).await;
+    dispatch_all(&*store, "hook").await;
+    let caps = DeliveryCaps {
+        subscription_max: 2,
+        ..CAPS
+    };
+    let take = async |caps, except| {
+        let taken = store.claim_deliveries(token(1), NOW_MS, LONG_MS, caps, except);
+        let taken = taken.await.unwrap().due.into_iter();
+        let taken = taken.map(|found| (found.subscription, found.event.seq));
+        taken.collect::<Vec<_>>()
+    };
+    let name = |subscription: &str, seq| (subscription.to_owned(), seq);
+    let few = DeliveryCaps {
+        tenant_max: 1,
+        ..caps
+    };
+    assert_eq!(take(few, Vec::new()).await, [name("dead", 1)]);
+    assert_eq!(take(few, Vec::new()).await, [], "the tenant has one");
+    let resting = vec![(tenant(), "dead".to_owned())];
+    let hook = [name("hook", 6), name("hook", 7)];
+    assert_eq!(take(caps, resting).await, hook);
+    assert_eq!(take(caps, Vec::new()).await, [name("dead", 2)]);
+    assert_eq!(take(caps, Vec::new()).await, [], "each has two");
 }
 
 pub(crate) async fn a_replay_sends_what_a_subscription_was_to_hear(store: Arc<dyn ServiceStore>) {

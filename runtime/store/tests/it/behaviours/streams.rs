@@ -44,7 +44,7 @@ async fn assert_powerless(store: &dyn Store, lease: &Lease, what: &str) {
     assert_fenced(seal(store, lease, batch, position).await, what);
     assert_fenced(store.mark_uploaded(lease, 0).await, what);
     let marked = store
-        .mark_committed(lease, 0, row.log_tail, &sha256(1), &state(1))
+        .mark_committed(lease, 0, row.log_tail, &sha256(1), &state(1), Vec::new())
         .await;
     assert_fenced(marked, what);
     assert_eq!(store.load(&lease.key).await.unwrap(), row, "{what}");
@@ -189,7 +189,7 @@ pub(crate) async fn commits_are_marked_in_order_and_at_the_tail(store: Arc<dyn S
         let (store, owner) = (&store, &owner);
         async move {
             store
-                .mark_committed(owner, batch, slot, &sha256(9), &state(position))
+                .mark_committed(owner, batch, slot, &sha256(9), &state(position), Vec::new())
                 .await
         }
     };
@@ -218,7 +218,7 @@ pub(crate) async fn the_published_state_moves_by_its_intent_only(store: Arc<dyn 
     seal(&*store, &owner, 0, 0).await.unwrap();
     for wrong in [0, 2] {
         let marked = store
-            .mark_committed(&owner, 0, 0, &sha256(1), &state(wrong))
+            .mark_committed(&owner, 0, 0, &sha256(1), &state(wrong), Vec::new())
             .await;
         assert_refused(marked, "another state than the intent's");
     }
@@ -238,6 +238,7 @@ pub(crate) async fn reconciling_adopts_keeps_and_abandons(store: Arc<dyn Store>)
         abandoned: vec![2, 3],
         staged: state(2),
         next_batch: 1,
+        events: Vec::new(),
     };
     store.reconcile(&owner, found).await.unwrap();
     let row = store.load(&key("s")).await.unwrap();
@@ -266,7 +267,7 @@ pub(crate) async fn reconciling_refuses_what_does_not_add_up(store: Arc<dyn Stor
     let owner = lease(&*store, "s", 1).await;
     seal(&*store, &owner, 0, 0).await.unwrap();
     store
-        .mark_committed(&owner, 0, 0, &sha256(1), &state(1))
+        .mark_committed(&owner, 0, 0, &sha256(1), &state(1), Vec::new())
         .await
         .unwrap();
     seal(&*store, &owner, 1, 1).await.unwrap();
@@ -312,7 +313,7 @@ pub(crate) async fn staged_paths_are_those_of_live_intents(store: Arc<dyn Store>
         seal(&*store, &owner, 0, 0).await.unwrap();
         if stream == "a" {
             store
-                .mark_committed(&owner, 0, 0, &sha256(1), &state(1))
+                .mark_committed(&owner, 0, 0, &sha256(1), &state(1), Vec::new())
                 .await
                 .unwrap();
             seal(&*store, &owner, 1, 1).await.unwrap();
