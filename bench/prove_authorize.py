@@ -158,13 +158,15 @@ def sync(proof, folder, contacts):
 
 def is_clean(proof, folder):
     """No token or secret of the proof is readable in the service's own files."""
-    secrets = [CLIENT_SECRET.encode(), proof.admin.key.encode()]
+    issued = proof.seen()["issued"]
+    secrets = [secret.encode() for secret in (CLIENT_SECRET, proof.admin.key, *issued)]
     found = []
     for path in [*(folder / "state").rglob("*"), folder / "tidegate.log"]:
         if path.is_file():
             text = path.read_bytes()
             found += [path.name for secret in secrets if secret in text]
-    proof.holds("no secret is readable in the database, staging or the log", found == [], found)
+    what = f"none of {len(issued)} tokens and 2 secrets is readable in the database, staging or the log"
+    proof.holds(what, len(issued) > 10 and found == [], found)
 
 
 def main():

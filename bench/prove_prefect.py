@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import threading
@@ -119,18 +120,6 @@ def change(crm):
 
 
 def run(folder, admin, crm):
-    # Before Prefect is imported: a server of its own for this run, and nothing is sent.
-    os.environ.update(
-        {
-            "PREFECT_HOME": str(folder / "prefect"),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "DO_NOT_TRACK": "1",
-            "TIDEGATE_URL": admin.url,
-            "TIDEGATE_KEY": admin.key,
-        }
-    )
     sys.path.insert(0, str(service.ROOT / "docs/orchestrate"))
     import flow
 
@@ -173,16 +162,37 @@ def fails(flow, admin, configured, database_file):
         raise SystemExit(f"FAILED: {made} jobs were made")
 
 
+def environment(folder, admin, crm):
+    """Of a process with a Prefect server of its own, from which nothing is sent."""
+    return os.environ | {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        # It takes 10 s where nothing else runs.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "TIDEGATE_URL": admin.url,
+        "TIDEGATE_KEY": admin.key,
+        "TIDEGATE_PROOF_CRM": json.dumps(crm),
+        "TIDEGATE_PROOF_FOLDER": str(folder),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin-dir", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
+    if crm := os.environ.get("TIDEGATE_PROOF_CRM"):
+        admin = service.Client(os.environ["TIDEGATE_URL"], os.environ["TIDEGATE_KEY"])
+        run(pathlib.Path(os.environ["TIDEGATE_PROOF_FOLDER"]), admin, json.loads(crm))
+        return
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidegate-prefect-")))
         crm = stack.enter_context(service.crm(arguments.bin_dir, folder, CONTACTS))
         admin = stack.enter_context(service.tidegate(arguments.bin_dir, folder, crm["base_url"]))
         admin.connector()
-        run(folder, admin, crm)
+        # In a process of its own: Prefect's server ends with it, before its directory does.
+        subprocess.run([sys.executable, *sys.argv], env=environment(folder, admin, crm), check=True)
     print("the flow holds")
 
 

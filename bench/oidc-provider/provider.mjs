@@ -20,6 +20,7 @@ const SCOPES = ['oauth', 'crm.objects.companies.read', 'crm.objects.contacts.rea
 
 const counts = { codes: 0, refreshes: 0, refresh_tokens: 0, refused: {}, data_let_through: 0, data_refused: 0 };
 const authorizations = [];
+const issued = []; // every token that ever left
 let accepted = new Set(); // access tokens in force
 let grants = new Set();
 
@@ -58,6 +59,7 @@ function make(issuer) {
   provider.on('grant.success', (ctx) => {
     count(counts, ctx.oidc.params.grant_type === 'refresh_token' ? 'refreshes' : 'codes');
     accepted.add(ctx.body.access_token);
+    issued.push(ctx.body.access_token, ctx.body.refresh_token);
   });
   provider.on('grant.error', (_ctx, error) => count(counts.refused, error.error));
   provider.on('refresh_token.saved', (token) => {
@@ -88,7 +90,7 @@ async function control(provider, word, response) {
     accepted = new Set();
     grants = new Set();
   }
-  answer(response, 200, { ...counts, authorizations });
+  answer(response, 200, { ...counts, authorizations, issued });
 }
 
 function answer(response, status, body) {
