@@ -144,6 +144,8 @@ impl Service {
         parts.spawn(health::serve(health_listener, readiness, figures, stop));
         let scheduler = Scheduler::new(Arc::clone(node), handle);
         parts.spawn(scheduler.run(stop_work.clone()));
+        let outbox = tidegate_engine::outbox::Outbox::new(Arc::clone(node))?;
+        parts.spawn(outbox.run(stop_work.clone()));
         let mut workers = JoinSet::new();
         workers.spawn(worker.run(stop_work.clone()));
         Ok(Service {

@@ -7,6 +7,7 @@ use crate::attempt::StreamReport;
 use crate::documents;
 use crate::enqueue;
 use crate::error::Error;
+use crate::finished;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,20 +110,7 @@ fn events(run: &JobRun, report: &AttemptReport) -> Vec<NewEvent> {
         });
     }
     if job.state.is_final() {
-        events.push(NewEvent {
-            kind: "job.finished".to_owned(),
-            subject: format!("job {}", row.id),
-            body: json!({
-                "job": row.id,
-                "sync": row.sync,
-                "request": run.queued.request,
-                "state": job.state,
-                "reason": job.reason(),
-                "attempts": job.attempts,
-                "streams": job.streams,
-            })
-            .to_string(),
-        });
+        events.push(finished::event(&run.queued, job));
     }
     events
 }

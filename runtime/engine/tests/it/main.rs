@@ -4,6 +4,7 @@
 
 mod history;
 mod jobs;
+mod outbox;
 mod plant;
 mod schedules;
 mod takeover;

@@ -120,13 +120,8 @@ impl Plant {
         ];
         config.broker.limit_scale = f64::INFINITY;
         change(&mut config);
-        let compiler = Compiler::Child {
-            exe: PathBuf::from(env!("CARGO_BIN_EXE_tidegate-engine-compile-component")),
-            args: Vec::new(),
-            limits: CompileLimits::default(),
-        };
         let state = folder.path().join("state");
-        let node = Node::open(&state, compiler, config).await.unwrap();
+        let node = Node::open(&state, compiler(), config).await.unwrap();
         Plant {
             crm,
             node: Arc::new(node),
@@ -406,6 +401,14 @@ pub(crate) fn assert_same(landed: &Rows, truth: &Rows) {
         "{lost} of {} rows lost, {doubled} too often, {foreign} unexpected",
         truth.len()
     );
+}
+
+pub(crate) fn compiler() -> Compiler {
+    Compiler::Child {
+        exe: PathBuf::from(env!("CARGO_BIN_EXE_tidegate-engine-compile-component")),
+        args: Vec::new(),
+        limits: CompileLimits::default(),
+    }
 }
 
 /// A built guest.

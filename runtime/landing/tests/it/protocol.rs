@@ -69,6 +69,41 @@ async fn a_crash_at_any_operation_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscribers_hear_of_every_slot_once_whatever_the_crash() {
+    for at in sample(operations().await) {
+        for blow in [Blow::CrashBefore, Blow::CrashAfter] {
+            let world = World::new();
+            world.make_tenant().await;
+            survive(&world, Mutation::None, vec![Fuse::at(at, blow)], false).await;
+            let told: Vec<u64> = world.told().await.into_iter().map(|it| it.0).collect();
+            assert!(!told.is_empty());
+            assert_eq!(
+                told,
+                world.slots_with_objects(),
+                "{blow:?} at operation {at}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuilt_store_tells_of_the_same_slots_under_the_same_ids() {
+    let mut world = World::new();
+    world.make_tenant().await;
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
+    let told = world.told().await;
+    assert!(!told.is_empty());
+    world.lose_store();
+    world.make_tenant().await;
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
+    assert_eq!(world.told().await, told);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_staging_disk_costs_reads_and_no_rows() {
     let mut rewinds = 0;
     for at in sample(operations().await) {

@@ -11,6 +11,7 @@ use tidegate_broker::Keyring;
 use tidegate_domain::batch::BatchPolicy;
 use tidegate_domain::id::{PartitionId, StreamKey, StreamName, SyncId, TenantId};
 use tidegate_domain::record::{Format, Operation};
+use tidegate_domain::slot::{Entry, Slot};
 use tidegate_domain::stream::{Change, GenerationKind, PlannedPartition};
 use tidegate_domain::sync::{Landing, Mode};
 use tidegate_landing::Error;
@@ -24,6 +25,8 @@ use tidegate_landing::stage::{StageDirectory, Staging};
 use tidegate_landing::target::Target;
 use tidegate_landing::writer::{Settings, StreamWriter};
 use tidegate_store::SqliteStore;
+use tidegate_store::control::{Actor, Commit, ControlStore as _, Expected, TenantState, Write};
+use tidegate_store::events::EventStore as _;
 use tidegate_store::streams::StreamStore;
 
 /// Rows of each partition of the source.
@@ -73,6 +76,58 @@ impl World {
         self.store = None;
         std::fs::remove_dir_all(&directory).unwrap();
         self.store = Some(Arc::new(SqliteStore::open(&directory).unwrap()));
+    }
+
+    /// Lets the service know the tenant, so that its events are kept.
+    pub(crate) async fn make_tenant(&self) {
+        let commit = Commit {
+            tenant: self.key().tenant,
+            actor: Actor::System,
+            origin: None,
+            action: "tenant.put".to_owned(),
+            subject: "tenant".to_owned(),
+            detail: "{}".to_owned(),
+            at_ms: 0,
+            writes: vec![Write::PutTenant {
+                expected: Expected::Absent,
+                title: String::new(),
+                state: TenantState::Active,
+                jobs_max: None,
+            }],
+            idempotency: None,
+            events: Vec::new(),
+        };
+        self.store().commit(commit).await.unwrap();
+    }
+
+    /// Slots of which subscribers hear, with the event's id; once for each event.
+    pub(crate) async fn told(&self) -> Vec<(u64, String)> {
+        let events = self
+            .store()
+            .events(&self.key().tenant, 0, 999)
+            .await
+            .unwrap();
+        let told = events.into_iter().map(|row| {
+            assert_eq!(row.event.kind, "objects.committed");
+            let body: serde_json::Value = serde_json::from_str(&row.event.body).unwrap();
+            let id = body["id"].as_str().unwrap().to_owned();
+            (body["slot"].as_u64().unwrap(), id)
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort();
+        told
+    }
+
+    /// Slots that made objects visible.
+    pub(crate) fn slots_with_objects(&self) -> Vec<u64> {
+        let read = |path: PathBuf| -> Slot {
+            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let slots = self.slots().into_iter().map(read);
+        let landed = slots.filter(
+            |slot| matches!(&slot.entry, Entry::Commit { objects, .. } if !objects.is_empty()),
+        );
+        landed.map(|slot| slot.slot).collect()
     }
 
     fn slots(&self) -> Vec<PathBuf> {
