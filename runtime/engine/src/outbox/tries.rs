@@ -29,6 +29,7 @@ pub(super) fn next_at_ms(failures: u32, since_ms: u64, now_ms: u64, random: u64)
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     /// Follows a subscriber that never answers, in steps of its own time.
