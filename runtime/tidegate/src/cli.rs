@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use tidegate_domain::access::Role;
-use tidegate_domain::id::{JobId, SyncId};
+use tidegate_domain::id::{ConnectionId, JobId, SyncId};
 use tidegate_domain::job::{JobState, Reason};
 
 /// Moves data out of SaaS systems with sandboxed connectors, and loses no row.
@@ -89,25 +89,49 @@ pub(crate) enum Command {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
-    /// Show what a directory of configuration would change.
+    /// Show what a directory of configuration would change in a service, and change nothing.
     Plan {
-        /// The directory.
-        folder: PathBuf,
-        /// The directory that it is held against, such as another checkout.
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        set: SetArgs,
+        /// Hold it against this directory, such as another checkout, and ask no service.
+        #[arg(long, conflicts_with = "prune")]
+        against: Option<PathBuf>,
+        /// Exit with 1 where anything would change.
         #[arg(long)]
-        against: PathBuf,
+        exit_code: bool,
+    },
+    /// Make a service be as a directory of configuration says: all of it, or nothing.
+    Apply {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(flatten)]
+        set: SetArgs,
     },
     /// Print the JSON Schema of configuration files, for editors.
     Schema,
-    /// Authorise connections.
-    #[command(subcommand)]
-    Connections(ConnectionsCommand),
-    /// Look at connectors.
-    #[command(subcommand)]
-    Connector(ConnectorCommand),
+    /// Authorise and check connections.
+    Connections {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: ConnectionsCommand,
+    },
+    /// Look at connectors, and give them to a service.
+    Connector {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: ConnectorCommand,
+    },
     /// Read what landed, through the commit log.
-    #[command(subcommand)]
-    Lake(LakeCommand),
+    Lake {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: LakeCommand,
+    },
     /// Compile a component in this process, which may be killed. Started by
     /// tidegate itself.
     #[command(hide = true, disable_help_flag = true)]
@@ -154,16 +178,18 @@ pub(crate) enum SyncCommand {
 pub(crate) enum ConnectionsCommand {
     /// Let a person consent in the browser; the answer comes back to a loopback address.
     Authorize {
-        /// The sync file (YAML).
-        file: PathBuf,
+        /// A connection of a service, or a sync file (.yaml).
+        #[arg(value_parser = parse_named::<ConnectionId>)]
+        connection: Named<ConnectionId>,
         /// Authorise again although there is a grant.
         #[arg(long)]
         again: bool,
     },
     /// Ask the connector whether the connection works.
     Check {
-        /// The sync file (YAML).
-        file: PathBuf,
+        /// A connection of a service, or a sync file (.yaml).
+        #[arg(value_parser = parse_named::<ConnectionId>)]
+        connection: Named<ConnectionId>,
     },
 }
 
@@ -174,14 +200,23 @@ pub(crate) enum ConnectorCommand {
         /// The component.
         file: PathBuf,
     },
+    /// Upload a component to a service. It waits until it is approved.
+    Push {
+        /// The component.
+        file: PathBuf,
+        /// Approve it at once, with a platform administrator's key.
+        #[arg(long)]
+        approve: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LakeCommand {
     /// List the committed objects of a sync.
     Files {
-        /// The sync file (YAML).
-        file: PathBuf,
+        /// A sync of a service, or a sync file (.yaml).
+        #[arg(value_parser = parse_named::<SyncId>)]
+        sync: Named<SyncId>,
     },
     /// Write a DuckDB view over the committed objects.
     View {
@@ -218,8 +253,49 @@ pub(crate) struct ServerArgs {
     pub(crate) url: String,
 }
 
+/// A directory as the whole of a configuration.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SetArgs {
+    /// The directory.
+    pub(crate) folder: PathBuf,
+    /// Remove documents of the service that the directory does not hold. Secrets stay.
+    #[arg(long)]
+    pub(crate) prune: bool,
+}
+
+/// A file on this machine, or what a service knows by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Named<Id> {
+    /// What ends in .yaml or .yml, or holds a `/`.
+    File(PathBuf),
+    /// Anything else.
+    Id(Id),
+}
+
+fn parse_named<Id>(text: &str) -> Result<Named<Id>, String>
+where
+    Id: std::str::FromStr,
+    Id::Err: std::fmt::Display,
+{
+    let path = Path::new(text);
+    let extension = path.extension().and_then(std::ffi::OsStr::to_str);
+    if text.contains('/') || matches!(extension, Some("yaml" | "yml")) {
+        return Ok(Named::File(path.to_owned()));
+    }
+    let id = text.parse().map_err(|error: Id::Err| error.to_string())?;
+    Ok(Named::Id(id))
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsCommand {
+    /// Run a sync now; where a job of it is not over, that one is shown.
+    Start {
+        /// The sync's id.
+        sync: SyncId,
+        /// Follow the job to its end; the exit code is that of `sync run`.
+        #[arg(long)]
+        follow: bool,
+    },
     /// List jobs, newest first.
     List {
         /// Of this sync.
@@ -293,11 +369,22 @@ fn parse_word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Cli;
+    use super::*;
     use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_is_told_from_an_id_by_its_looks_alone() {
+        let named = |text| parse_named::<SyncId>(text);
+        for text in ["sync.yaml", "./sync", "a/b.yml"] {
+            assert_eq!(named(text), Ok(Named::File(text.into())));
+        }
+        let id = SyncId::parse("crm").expect("it is an id");
+        assert_eq!(named("crm"), Ok(Named::Id(id)));
+        assert!(named("no id at all").is_err());
     }
 }

@@ -1,17 +1,46 @@
-//! `tidegate connections`: authorise and check.
+//! `tidegate connections`: authorise and check, here or on a service.
 
 use crate::authorize;
-use crate::cli::Place;
+use crate::cli::{ConnectionsCommand, Named, Place, ServerArgs};
 use crate::node;
-use crate::report;
+use crate::remote::Remote;
+use crate::report::{print_line, say};
 use crate::sync_run::{self, Document};
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
+use tidegate_domain::id::ConnectionId;
+use tokio::time::{Duration, Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// `tidegate connections authorize FILE`.
-pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
+/// How long a person has, as the service's own page; and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(600);
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// `tidegate connections …`.
+pub(crate) async fn run(
+    place: &Place,
+    server: &ServerArgs,
+    command: ConnectionsCommand,
+) -> Result<ExitCode> {
+    use ConnectionsCommand::{Authorize, Check};
+    match command {
+        Authorize { connection, again } => match connection {
+            Named::File(file) => authorize(place, &file, again).await,
+            Named::Id(id) => {
+                let remote = Remote::new(server)?;
+                authorize_on_service(&remote, &id, again, place.json).await
+            }
+        },
+        Check { connection } => match connection {
+            Named::File(file) => check(place, &file).await,
+            Named::Id(id) => check_on_service(&Remote::new(server)?, &id, place.json).await,
+        },
+    }
+}
+
+async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
@@ -25,24 +54,110 @@ pub(crate) async fn authorize(place: &Place, path: &Path, again: bool) -> Result
     }
     for method in methods {
         if !again && session.has_grant(method).await? {
-            report::say(&format!(
-                "{method}: authorised already; use --again to replace the grant"
-            ));
+            say_authorized_already(method);
             continue;
         }
         authorize::by_person(session, method, authorize::redirect_port(&document.file)).await?;
-        report::say(&format!("{method}: authorised"));
+        say(&format!("{method}: authorised"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// `tidegate connections check FILE`.
-pub(crate) async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
+fn say_authorized_already(method: &str) {
+    say(&format!(
+        "{method}: authorised already; use --again to replace the grant"
+    ));
+}
+
+/// The service's page leads the person to the provider and back; here it is only
+/// waited for.
+async fn authorize_on_service(
+    remote: &Remote,
+    id: &ConnectionId,
+    again: bool,
+    json: bool,
+) -> Result<ExitCode> {
+    let standings = standings(remote, id).await?;
+    if standings.is_empty() {
+        bail!("connection {id} has no method that a person authorises");
+    }
+    for (method, state) in standings {
+        let is_active = state == "active";
+        if is_active && !again {
+            say_authorized_already(&method);
+            continue;
+        }
+        let asked = json!({ "method": method });
+        let path = format!("/v1/connections/{id}/authorize");
+        let begun = remote.post(&path, Some(&asked)).await?;
+        if json {
+            print_line(&begun.to_string());
+        } else {
+            say("Open this address in your browser and consent:");
+            let url = begun["authorize_url"].as_str();
+            say(&format!(
+                "\n  {}\n",
+                url.context("the service sent no address")?
+            ));
+        }
+        if is_active {
+            // A grant that replaces another cannot be told from it.
+            say(&format!(
+                "{method}: the grant that is there stays until then"
+            ));
+            continue;
+        }
+        say("Waiting for the answer (10 minutes at the most) ...");
+        wait(remote, id, &method).await?;
+        say(&format!("{method}: authorised"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait(remote: &Remote, id: &ConnectionId, method: &str) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        let standings = standings(remote, id).await?;
+        if standings.contains(&(method.to_owned(), "active".to_owned())) {
+            return Ok(());
+        }
+        sleep(PERIOD).await;
+    }
+    bail!("nobody consented in time; run the command again")
+}
+
+/// Every method that a person authorises, and how it stands.
+async fn standings(remote: &Remote, id: &ConnectionId) -> Result<Vec<(String, String)>> {
+    let path = format!("/v1/connections/{id}/authorizations");
+    let answer = remote.get(&path).await?;
+    let word = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
+    let items = answer["items"].as_array().into_iter().flatten();
+    Ok(items
+        .map(|item| (word(item, "method"), word(item, "state")))
+        .collect())
+}
+
+async fn check(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     let context = &prepared.context;
     context.source.check(&context.stop).await?;
-    report::say(&format!("connection {} works", document.file.connection.id));
+    say(&format!("connection {} works", document.file.connection.id));
     Ok(ExitCode::SUCCESS)
+}
+
+async fn check_on_service(remote: &Remote, id: &ConnectionId, json: bool) -> Result<ExitCode> {
+    let path = format!("/v1/connections/{id}/check");
+    let verdict = remote.post(&path, None).await?;
+    let works = verdict["works"] == true;
+    if json {
+        print_line(&verdict.to_string());
+    } else if works {
+        say(&format!("connection {id} works"));
+    } else {
+        let reason = verdict["reason"].as_str().unwrap_or_default();
+        say(&format!("connection {id} does not work: {reason}"));
+    }
+    Ok(ExitCode::from(u8::from(!works)))
 }

@@ -4,17 +4,34 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use tidegate_domain::spec::{Change, ChangeAction, FieldChange};
 
-/// The difference as text: a block for each document, a line for each field, and how
-/// much it is in all.
-pub(crate) fn render(changes: &[Change], is_coloured: bool) -> String {
+/// A secret whose value is to be written; the value is nobody's to see.
+#[derive(Debug)]
+pub(crate) struct SecretChange {
+    /// Its name on the server.
+    pub(crate) name: String,
+    /// Whether the server has none of this name.
+    pub(crate) is_new: bool,
+}
+
+/// The difference as text: a block for each document, a line for each field and secret,
+/// and how much it is in all.
+pub(crate) fn render(changes: &[Change], secrets: &[SecretChange], is_coloured: bool) -> String {
     let mut text = String::new();
+    let paint = Paint(is_coloured);
+    for secret in secrets {
+        let (sign, colour, state) = match secret.is_new {
+            true => ('+', GREEN, "new"),
+            false => ('~', YELLOW, "changed"),
+        };
+        let shown = format!("{sign} secret {}: {state}", secret.name);
+        line(&mut text, &paint.with(colour, &shown));
+    }
     for change in changes {
         let (sign, colour) = match change.action {
             ChangeAction::Create => ('+', GREEN),
             ChangeAction::Update => ('~', YELLOW),
             ChangeAction::Remove => ('-', RED),
         };
-        let paint = Paint(is_coloured);
         line(
             &mut text,
             &paint.with(colour, &format!("{sign} {}", change.document)),
@@ -36,9 +53,12 @@ pub(crate) fn render(changes: &[Change], is_coloured: bool) -> String {
     );
     line(
         &mut text,
-        &match changes.len() {
-            0 => "Nothing to change.".to_owned(),
-            _ => format!("{create} to create, {update} to change, {remove} to remove."),
+        &match (changes.len(), secrets.len()) {
+            (0, 0) => "Nothing to change.".to_owned(),
+            (_, 0) => format!("{create} to create, {update} to change, {remove} to remove."),
+            (_, secrets) => format!(
+                "{create} to create, {update} to change, {remove} to remove; secrets to write: {secrets}."
+            ),
         },
     );
     text
@@ -140,26 +160,42 @@ mod tests {
 - connection old
 1 to create, 2 to change, 1 to remove.
 ";
-        assert_eq!(render(&diff(&before(), &after()), false), expected);
+        assert_eq!(render(&diff(&before(), &after()), &[], false), expected);
     }
 
     #[test]
     fn colours_are_only_added() {
         let changes = diff(&before(), &after());
-        let coloured = render(&changes, true);
+        let coloured = render(&changes, &[], true);
         assert!(coloured.contains("\u{1b}[33m~ sync crm\u{1b}[0m"));
         let plain = [RED, GREEN, YELLOW, 0]
             .iter()
             .fold(coloured, |text, colour| {
                 text.replace(&format!("\u{1b}[{colour}m"), "")
             });
-        assert_eq!(plain, render(&changes, false));
+        assert_eq!(plain, render(&changes, &[], false));
+    }
+
+    #[test]
+    fn of_a_secret_only_its_name_is_shown() {
+        let secrets = [("a.token", true), ("b.key", false)].map(|(name, is_new)| SecretChange {
+            name: name.to_owned(),
+            is_new,
+        });
+        assert_eq!(
+            render(&[], &secrets, false),
+            "\
++ secret a.token: new
+~ secret b.key: changed
+0 to create, 0 to change, 0 to remove; secrets to write: 2.
+"
+        );
     }
 
     #[test]
     fn no_difference_says_so() {
         assert_eq!(
-            render(&diff(&after(), &after()), true),
+            render(&diff(&after(), &after()), &[], true),
             "Nothing to change.\n"
         );
     }

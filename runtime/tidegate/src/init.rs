@@ -28,6 +28,8 @@ pub(crate) fn run(folder: &Path) -> Result<ExitCode> {
     }
     say("\nNext: put the token of a HubSpot private app into HUBSPOT_TOKEN, then");
     say(&format!("  tidegate validate {}", folder.display()));
+    say("and, where a service runs that has the connector,");
+    say(&format!("  tidegate apply {}", folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 

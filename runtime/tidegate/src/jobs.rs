@@ -18,6 +18,15 @@ const BREAKS_MAX: u32 = 30;
 pub(crate) async fn run(server: &ServerArgs, command: JobsCommand, json: bool) -> Result<ExitCode> {
     let remote = Remote::new(server)?;
     match command {
+        JobsCommand::Start { sync, follow: wait } => {
+            let job = remote.post(&format!("/v1/syncs/{sync}/jobs"), None).await?;
+            if !wait {
+                print_line(&if json { job.to_string() } else { line(&job) });
+                return Ok(ExitCode::SUCCESS);
+            }
+            let id = serde_json::from_value(job["id"].clone());
+            follow(&remote, &id.context("the service sent no job")?, json).await
+        }
         JobsCommand::List {
             sync,
             state,

@@ -1,5 +1,6 @@
 //! The one binary: reads the command line, runs, prints the error chain once.
 
+mod apply;
 mod authorize;
 mod backup;
 mod cli;
@@ -15,6 +16,7 @@ mod keys;
 mod lake;
 mod node;
 mod plan;
+mod push;
 mod remote;
 mod report;
 mod serve;
@@ -24,7 +26,7 @@ mod validate;
 mod yaml;
 
 use clap::Parser as _;
-use cli::{Cli, Command, ConnectionsCommand, ConnectorCommand, LakeCommand, SyncCommand};
+use cli::{Cli, Command, ConnectorCommand, SyncCommand};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -59,18 +61,31 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Keys { server, command } => keys::run(&place, &server, command).await,
         Command::Backup { server, file } => backup::run(&server, &file, place.json).await,
         Command::Sync(SyncCommand::Run { file }) => sync_run::run(&place, &file).await,
-        Command::Connections(ConnectionsCommand::Authorize { file, again }) => {
-            connections::authorize(&place, &file, again).await
+        Command::Connections { server, command } => {
+            connections::run(&place, &server, command).await
         }
-        Command::Connections(ConnectionsCommand::Check { file }) => {
-            connections::check(&place, &file).await
-        }
-        Command::Connector(ConnectorCommand::Inspect { file }) => inspect::run(&place, &file).await,
-        Command::Lake(LakeCommand::Files { file }) => lake::files(&place, &file).await,
-        Command::Lake(LakeCommand::View { file }) => lake::view(&place, &file).await,
+        Command::Connector { server, command } => match command {
+            ConnectorCommand::Inspect { file } => inspect::run(&place, &file).await,
+            ConnectorCommand::Push { file, approve } => {
+                push::run(&server, &file, approve, place.json).await
+            }
+        },
+        Command::Lake { server, command } => lake::run(&place, &server, command).await,
         Command::Init { folder } => init::run(&folder),
         Command::Validate { folder } => validate::run(&folder, place.json),
-        Command::Plan { folder, against } => plan::run(&folder, &against, place.json),
+        Command::Plan {
+            server,
+            set,
+            against,
+            exit_code,
+        } => {
+            let changes = match against {
+                Some(against) => plan::run(&set.folder, &against, place.json)?,
+                None => apply::plan(&server, &set, place.json).await?,
+            };
+            Ok(ExitCode::from(u8::from(exit_code && changes)))
+        }
+        Command::Apply { server, set } => apply::run(&server, &set, place.json).await,
         Command::Schema => Ok(validate::print_schema()),
         Command::CompileComponent { .. } => unreachable!("handled before the runtime starts"),
     }

@@ -17,8 +17,9 @@ use url::Url;
 /// The variable of the key: an argument would stand in every list of processes.
 const KEY_VARIABLE: &str = "TIDEGATE_KEY";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Until an answer's head has come; longer than the API lets an answer wait.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Until an answer's head has come; longer than the API lets an answer wait, and enough
+/// to compile a large component on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -59,6 +60,17 @@ impl Remote {
     /// Asks for a change; sent again by the connection, it counts once.
     pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
         self.call(Method::POST, path, body).await
+    }
+
+    /// Sends a file.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        kind: &'static str,
+        file: Bytes,
+    ) -> Result<Value> {
+        let kind = HeaderValue::from_static(kind);
+        parsed(self.send(Method::POST, path, Some((kind, file))).await?).await
     }
 
     /// Removes.
@@ -139,25 +151,19 @@ impl Remote {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let response = self.send(method, path, body).await?;
-        if !response.status().is_success() {
-            return Err(refused(response).await);
-        }
-        let bytes = whole(response).await?;
-        match bytes.is_empty() {
-            true => Ok(Value::Null),
-            false => serde_json::from_slice(&bytes).context("the service's answer is not JSON"),
-        }
+        let json = HeaderValue::from_static("application/json");
+        let body = body.map(|body| (json, Bytes::from(body.to_string())));
+        parsed(self.send(method, path, body).await?).await
     }
 
     async fn send(
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<(HeaderValue, Bytes)>,
     ) -> Result<Response<Incoming>> {
-        let bytes = body.map(Value::to_string).unwrap_or_default();
-        let mut request = Request::new(Full::new(Bytes::from(bytes)));
+        let (kind, bytes) = body.unzip();
+        let mut request = Request::new(Full::new(bytes.unwrap_or_default()));
         *request.uri_mut() = format!("{}{path}", self.base).parse()?;
         let headers = request.headers_mut();
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.key.expose_secret()))
@@ -165,9 +171,8 @@ impl Remote {
         bearer.set_sensitive(true);
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        if body.is_some() {
-            let json = HeaderValue::from_static("application/json");
-            headers.insert(CONTENT_TYPE, json);
+        if let Some(kind) = kind {
+            headers.insert(CONTENT_TYPE, kind);
         }
         if method == Method::POST {
             let mut random = [0; 16];
@@ -179,6 +184,17 @@ impl Remote {
         let sent = tokio::time::timeout(PATIENCE, self.client.send(request)).await;
         let sent = sent.with_context(|| format!("{} does not answer", self.base))?;
         sent.with_context(|| format!("no answer from {}; does the service run there?", self.base))
+    }
+}
+
+async fn parsed(response: Response<Incoming>) -> Result<Value> {
+    if !response.status().is_success() {
+        return Err(refused(response).await);
+    }
+    let bytes = whole(response).await?;
+    match bytes.is_empty() {
+        true => Ok(Value::Null),
+        false => serde_json::from_slice(&bytes).context("the service's answer is not JSON"),
     }
 }
 
