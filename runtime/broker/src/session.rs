@@ -84,13 +84,17 @@ impl Session {
         let total = Duration::from_millis(self.inner.shared.config.total_timeout_ms);
         let deadline = call.deadline.min(Instant::now() + total);
         let run = Box::pin(self.inner.fetch(&request, call, deadline));
-        tokio::select! {
+        let fetched = tokio::select! {
             biased;
             () = call.cancel.cancelled() => Err(FetchFault::Cancelled),
             answer = timeout_at(deadline, run) => {
                 answer.unwrap_or_else(|_| Err(late("the call's deadline passed")))
             }
+        };
+        if let Err(FetchFault::Denied(_)) = &fetched {
+            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64);
         }
+        fetched
     }
 
     /// Where a person consents, and what completes it.

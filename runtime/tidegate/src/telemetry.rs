@@ -21,6 +21,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder as _, Registry, TextEncoder};
+use std::io::IsTerminal as _;
 use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -47,7 +48,7 @@ pub(crate) struct Telemetry {
 /// Logs of a command that runs once.
 pub(crate) fn of_command() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = log_layer(Format::Human);
     let sinks: Vec<Sink> = vec![log.with_filter(without_figures(filter)).boxed()];
     tracing_subscriber::registry().with(sinks).init();
 }
@@ -145,7 +146,9 @@ impl Figures {
 }
 
 fn log_layer(format: Format) -> Sink {
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         Format::Human => layer.boxed(),
         Format::Json => layer.json().flatten_event(true).boxed(),

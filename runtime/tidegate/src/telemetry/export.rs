@@ -92,12 +92,16 @@ struct Sender {
 impl opentelemetry_http::HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = self.client.clone();
-        let send = tokio::time::timeout(EXPORT, async move {
-            let answer = client.send(request.map(Full::new)).await?;
-            let (parts, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?;
-            Ok::<_, HttpError>(Response::from_parts(parts, body.to_bytes()))
-        });
+        let send = async move {
+            let exchange = async {
+                let answer = client.send(request.map(Full::new)).await?;
+                let (parts, body) = answer.into_parts();
+                let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?;
+                Ok::<_, HttpError>(Response::from_parts(parts, body.to_bytes()))
+            };
+            // Begun here, since whoever polls the exporter has no clock of the runtime's.
+            tokio::time::timeout(EXPORT, exchange).await
+        };
         // What an export logs would be exported in turn.
         let silent = send.with_subscriber(tracing::subscriber::NoSubscriber::default());
         let sent = match self.runtime.spawn(silent).await {
