@@ -5,6 +5,7 @@ mod apply;
 mod ask;
 mod audit;
 mod authorize;
+mod backup;
 mod connections;
 mod connectors;
 mod events;
@@ -95,6 +96,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
             ApproveConnectors,
             routes!(connectors::disable_tenant_connector),
         ),
+        needs(ManageTenants, routes!(backup::back_up)),
         needs(ManageTenants, routes!(audit::list_platform_audit)),
         needs(ManageTenants, routes!(audit::verify_platform_audit)),
     ]

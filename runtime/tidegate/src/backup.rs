@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 /// `tidegate backup FILE`.
 pub(crate) async fn run(server: &ServerArgs, file: &Path, json: bool) -> Result<ExitCode> {
     let remote = Remote::new(server)?;
-    let mut body = remote.download(Method::POST, "/v1/backup").await?;
+    let mut body = remote.download(Method::POST, "/v1/platform/backup").await?;
     let partial = file.with_extension("partial");
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);

@@ -57,7 +57,7 @@ impl Client {
         Answer {
             status: parts.status,
             headers: parts.headers,
-            text: String::from_utf8(bytes).unwrap(),
+            text: String::from_utf8_lossy(&bytes).into_owned(), // a backup is no text
         }
     }
 
