@@ -301,8 +301,9 @@ pub(crate) enum JobsCommand {
         /// Of this sync.
         #[arg(long)]
         sync: Option<SyncId>,
-        /// In this state.
-        #[arg(long, value_parser = parse_word::<JobState>)]
+        /// In this state: queued, running, parked, retrying, succeeded, degraded, failed or
+        /// cancelled.
+        #[arg(id = "job_state", long = "in", value_parser = parse_word::<JobState>)]
         state: Option<JobState>,
         /// That failed for this reason.
         #[arg(long, value_parser = parse_word::<Reason>)]

@@ -22,22 +22,26 @@ pub(crate) struct Service {
 
 /// `tidegate --json serve` on this folder, ready to be started.
 pub(crate) fn command(folder: &Path) -> Command {
+    let mut command = tidegate(&["--json", "serve"]);
+    command
+        .env("TIDEGATE_STATE", folder.join("state"))
+        .env("TIDEGATE_LISTEN", "127.0.0.1:0")
+        .env("TIDEGATE_HEALTH_LISTEN", "127.0.0.1:0")
+        .env("TIDEGATE_DISK_FREE_BYTES_MIN", "0")
+        .stdout(Stdio::piped());
+    command
+}
+
+/// `tidegate <arguments>` without any settings of whoever runs the tests.
+pub(crate) fn tidegate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    let settings: Vec<_> = std::env::vars_os().collect();
-    for (name, _) in settings {
+    for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("TIDEGATE_") || name.starts_with("OTEL_") {
             command.env_remove(&*name);
         }
     }
-    command
-        .args(["--json", "serve"])
-        .env("TIDEGATE_STATE", folder.join("state"))
-        .env("TIDEGATE_LISTEN", "127.0.0.1:0")
-        .env("TIDEGATE_HEALTH_LISTEN", "127.0.0.1:0")
-        .env("TIDEGATE_DISK_FREE_BYTES_MIN", "0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+    command.args(arguments).stdin(Stdio::null());
     command
 }
 
@@ -64,6 +68,15 @@ impl Service {
             key,
             log,
         }
+    }
+
+    /// `tidegate <arguments>` that asks this service.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Command {
+        let mut command = tidegate(arguments);
+        command
+            .env("TIDEGATE_URL", self.started["api"].as_str().unwrap())
+            .env("TIDEGATE_KEY", &self.key);
+        command
     }
 
     /// Tells it to end, and waits until it has. Blocks.
