@@ -6,6 +6,8 @@ use crate::config::Config;
 use crate::problem;
 use crate::routes;
 use bytes::Bytes;
+use tidegate_domain::id::SubscriptionId;
+use tidegate_domain::spec::SecretName;
 use utoipa::openapi::content::Content;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, Paths};
@@ -27,7 +29,8 @@ const SCHEME: &str = "key";
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/")),
-    components(schemas(problem::Body, problem::Code, problem::Wrong)),
+    // Ids that stand in paths only are named by no body.
+    components(schemas(problem::Body, problem::Code, problem::Wrong, SecretName, SubscriptionId)),
 )]
 struct Document;
 

@@ -12,9 +12,11 @@ mod events;
 mod health;
 mod jobs;
 mod keys;
+mod lake;
 mod schemas;
 mod secrets;
 mod streams;
+mod subscriptions;
 mod syncs;
 mod tenants;
 
@@ -43,6 +45,12 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(ManageKeys, routes!(keys::revoke_key)),
         needs(ReadAudit, routes!(audit::list_audit)),
         needs(Read, routes!(events::list_events)),
+        needs(Read, routes!(subscriptions::list_subscriptions)),
+        needs(Read, routes!(subscriptions::read_subscription)),
+        needs(WriteDocuments, routes!(subscriptions::put_subscription)),
+        needs(WriteDocuments, routes!(subscriptions::delete_subscription)),
+        needs(Read, routes!(subscriptions::list_deliveries)),
+        needs(RunJobs, routes!(subscriptions::replay_events)),
         needs(Read, routes!(secrets::list_secrets)),
         needs(WriteSecrets, routes!(secrets::put_secret)),
         needs(WriteSecrets, routes!(secrets::delete_secret)),
@@ -71,6 +79,9 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(WriteDocuments, routes!(syncs::delete_sync)),
         needs(Read, routes!(streams::list_streams)),
         needs(Read, routes!(streams::list_checkpoints)),
+        needs(Read, routes!(lake::list_logs)),
+        needs(Read, routes!(lake::list_slots)),
+        needs(Read, routes!(lake::list_objects)),
         needs(WriteDocuments, routes!(apply::apply)).body_bytes_max(SET_BYTES_MAX),
         needs(RunJobs, routes!(jobs::trigger_job)),
         needs(Read, routes!(jobs::list_jobs)),

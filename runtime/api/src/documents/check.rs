@@ -4,8 +4,10 @@
 use crate::api::Api;
 use crate::extract::wrong;
 use crate::problem::{Problem, Wrong};
-use tidegate_domain::id::{ConnectionId, Sha256, SyncId, TenantId};
-use tidegate_domain::spec::{ConnectionSpec, ConnectorRef, SecretRef, SecretSlot, SyncSpec};
+use tidegate_domain::id::{ConnectionId, Sha256, SubscriptionId, SyncId, TenantId};
+use tidegate_domain::spec::{
+    ConnectionSpec, ConnectorRef, SecretRef, SecretSlot, SubscriptionSpec, SyncSpec,
+};
 use tidegate_store::control::{ConnectorRow, ConnectorState, DocumentKind, Page, Reference};
 
 /// Rows that are read at a time.
@@ -121,6 +123,14 @@ pub(crate) fn mentions_of_sync(
         .and_then(|schedule| schedule.after.as_ref());
     mentioned.extend(after.map(|after| Reference::Document(DocumentKind::Sync, after.to_string())));
     Ok(mentioned)
+}
+
+/// All that a subscription mentions, if its secret is the server's.
+pub(crate) fn mentions_of_subscription(
+    id: &SubscriptionId,
+    spec: &mut SubscriptionSpec,
+) -> Result<Vec<Reference>, Vec<Wrong>> {
+    secrets(spec.secret_slots(id))
 }
 
 /// A reference to the client's own files and variables would read the server's.

@@ -4,7 +4,7 @@ use crate::etag::Tagged;
 use crate::problem::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tidegate_domain::spec::{ConnectionSpec, SyncSpec};
+use tidegate_domain::spec::{ConnectionSpec, SubscriptionSpec, SyncSpec};
 use tidegate_store::control::{DocumentKind, DocumentRow};
 use utoipa::ToSchema;
 
@@ -22,6 +22,10 @@ impl Spec for ConnectionSpec {
 
 impl Spec for SyncSpec {
     const KIND: DocumentKind = DocumentKind::Sync;
+}
+
+impl Spec for SubscriptionSpec {
+    const KIND: DocumentKind = DocumentKind::Subscription;
 }
 
 /// A document.

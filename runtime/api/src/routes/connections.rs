@@ -16,7 +16,7 @@ use tidegate_store::control::{DocumentKind, Expected, Write};
 type Connection = Document<ConnectionSpec>;
 
 /// List connections
-#[utoipa::path(get, path = "/v1/connections", tag = "connections", params(Paging), responses((status = 200, description = "By id.", body = Page<Connection>)))]
+#[utoipa::path(get, path = "/v1/connections", tag = "connections", params(Paging), responses((status = 200, description = "By id.", body = Page<Document<ConnectionSpec>>)))]
 pub(crate) async fn list_connections(
     State(api): State<Api>,
     caller: Caller,
@@ -28,7 +28,7 @@ pub(crate) async fn list_connections(
 }
 
 /// Read a connection
-#[utoipa::path(get, path = "/v1/connections/{connection}", tag = "connections", params(("connection" = ConnectionId, Path)), responses((status = 200, description = "The connection.", body = Connection)))]
+#[utoipa::path(get, path = "/v1/connections/{connection}", tag = "connections", params(("connection" = ConnectionId, Path)), responses((status = 200, description = "The connection.", body = Document<ConnectionSpec>)))]
 pub(crate) async fn read_connection(
     State(api): State<Api>,
     caller: Caller,
@@ -44,7 +44,7 @@ pub(crate) async fn read_connection(
 /// Its connector is pinned to the digest that the name means now; it stays pinned until
 /// the document names another, or the connection is upgraded.
 #[utoipa::path(put, path = "/v1/connections/{connection}", tag = "connections", params(("connection" = ConnectionId, Path), etag::Headers), request_body = ConnectionSpec,
-    responses((status = 200, description = "Changed.", body = Connection), (status = 201, description = "Made.", body = Connection)))]
+    responses((status = 200, description = "Changed.", body = Document<ConnectionSpec>), (status = 201, description = "Made.", body = Document<ConnectionSpec>)))]
 pub(crate) async fn put_connection(
     State(api): State<Api>,
     caller: Caller,
@@ -60,7 +60,7 @@ pub(crate) async fn put_connection(
 ///
 /// Pins it to what its connector's name means now. To go back, name the former digest
 /// as `sha256:...`.
-#[utoipa::path(post, path = "/v1/connections/{connection}/upgrade", tag = "connections", params(("connection" = ConnectionId, Path), etag::Headers), responses((status = 200, description = "Pinned anew, or as before.", body = Connection)))]
+#[utoipa::path(post, path = "/v1/connections/{connection}/upgrade", tag = "connections", params(("connection" = ConnectionId, Path), etag::Headers), responses((status = 200, description = "Pinned anew, or as before.", body = Document<ConnectionSpec>)))]
 pub(crate) async fn upgrade_connection(
     State(api): State<Api>,
     caller: Caller,

@@ -16,13 +16,13 @@ use crate::page::{Page, Paging};
 use crate::problem::{Code, Problem};
 use axum::extract::State;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use shape::Position;
-use tidegate_domain::id::{JobId, SyncId, TenantId};
+use tidegate_domain::id::{JobId, StreamName, SyncId, TenantId};
 use tidegate_domain::job::{JobRequest, JobState, Reason, Trigger};
-use tidegate_domain::spec::SyncSpec;
-use tidegate_engine::enqueue;
+use tidegate_domain::spec::{SyncSpec, WindowSpec};
+use tidegate_engine::{enqueue, finished};
 use tidegate_store::control::Write;
 use tidegate_store::queue::{Enqueue, Enqueued, JobFilter, QueuedJob};
 use utoipa::{IntoParams, ToSchema};
@@ -69,14 +69,40 @@ pub(crate) async fn list_jobs(
     Ok(axum::Json(Page::of(found, limit, cursor, Job::from)))
 }
 
-/// What is to be done; a plain sync without it.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-#[serde(transparent)]
-pub(crate) struct Wanted(JobRequest);
+/// What is to be done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Wanted {
+    /// Read what is new.
+    Sync {},
+    /// Read everything anew, in a new generation.
+    Resync {
+        /// Of these streams; empty means all of the sync.
+        #[serde(default)]
+        streams: Vec<StreamName>,
+    },
+    /// Read a span of the history again, with cursors of its own.
+    Backfill {
+        /// Of this stream.
+        stream: StreamName,
+        /// This span.
+        window: WindowSpec,
+    },
+}
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted(JobRequest::Sync)
+        Wanted::Sync {}
+    }
+}
+
+impl From<Wanted> for JobRequest {
+    fn from(wanted: Wanted) -> JobRequest {
+        match wanted {
+            Wanted::Sync {} => JobRequest::Sync,
+            Wanted::Resync { streams } => JobRequest::Resync { streams },
+            Wanted::Backfill { stream, window } => JobRequest::Backfill { stream, window },
+        }
     }
 }
 
@@ -84,7 +110,7 @@ impl Default for Wanted {
 ///
 /// Where a job of the sync is not over, the sync's `when_running` decides: the answer is
 /// that job, or a new one that waits for its end. It is never a conflict.
-#[utoipa::path(post, path = "/v1/syncs/{sync}/jobs", tag = "jobs", params(("sync" = SyncId, Path)), request_body(content = Option<JobRequest>),
+#[utoipa::path(post, path = "/v1/syncs/{sync}/jobs", tag = "jobs", params(("sync" = SyncId, Path)), request_body(content = Option<Wanted>),
     responses((status = 200, description = "A job that is not over does it already.", body = Job), (status = 201, description = "A job was made.", body = Job)))]
 pub(crate) async fn trigger_job(
     State(api): State<Api>,
@@ -92,7 +118,7 @@ pub(crate) async fn trigger_job(
     Id(sync): Id<SyncId>,
     OptionalJson(wanted): OptionalJson<Wanted>,
 ) -> Result<(StatusCode, axum::Json<Job>), Problem> {
-    let enqueue = job_for(&api, &caller.tenant, &sync, wanted.0, Trigger::Api).await?;
+    let enqueue = job_for(&api, &caller.tenant, &sync, wanted.into(), Trigger::Api).await?;
     let change = Change::new("job.trigger", format!("sync {sync}"))
         .detail(json!({ "request": enqueue.job.request }));
     ask(&api, &caller, change, enqueue).await
@@ -147,10 +173,10 @@ pub(crate) async fn cancel_job(
     caller: Caller,
     Id(id): Id<JobId>,
 ) -> Result<axum::Json<Job>, Problem> {
-    existing(&api, &caller.tenant, &id).await?;
+    let found = existing(&api, &caller.tenant, &id).await?;
     let change = Change::new("job.cancel", format!("job {id}")).write(Write::CancelJob {
         id: id.clone(),
-        events: Vec::new(),
+        events: vec![finished::by_cancel(&found)],
     });
     api.commit(&caller, change).await?;
     api.worker().cancel(&id);

@@ -36,7 +36,7 @@ pub(crate) struct NextRun {
 }
 
 /// List syncs
-#[utoipa::path(get, path = "/v1/syncs", tag = "syncs", params(Paging), responses((status = 200, description = "By id.", body = Page<Sync>)))]
+#[utoipa::path(get, path = "/v1/syncs", tag = "syncs", params(Paging), responses((status = 200, description = "By id.", body = Page<Document<SyncSpec>>)))]
 pub(crate) async fn list_syncs(
     State(api): State<Api>,
     caller: Caller,
@@ -48,7 +48,7 @@ pub(crate) async fn list_syncs(
 }
 
 /// Read a sync
-#[utoipa::path(get, path = "/v1/syncs/{sync}", tag = "syncs", params(("sync" = SyncId, Path)), responses((status = 200, description = "The sync.", body = Sync)))]
+#[utoipa::path(get, path = "/v1/syncs/{sync}", tag = "syncs", params(("sync" = SyncId, Path)), responses((status = 200, description = "The sync.", body = Document<SyncSpec>)))]
 pub(crate) async fn read_sync(
     State(api): State<Api>,
     caller: Caller,
@@ -77,7 +77,7 @@ pub(crate) async fn read_schedule(
 
 /// Make or change a sync
 #[utoipa::path(put, path = "/v1/syncs/{sync}", tag = "syncs", params(("sync" = SyncId, Path), etag::Headers), request_body = SyncSpec,
-    responses((status = 200, description = "Changed.", body = Sync), (status = 201, description = "Made.", body = Sync)))]
+    responses((status = 200, description = "Changed.", body = Document<SyncSpec>), (status = 201, description = "Made.", body = Document<SyncSpec>)))]
 pub(crate) async fn put_sync(
     State(api): State<Api>,
     caller: Caller,

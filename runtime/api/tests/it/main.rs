@@ -14,4 +14,5 @@ mod repeats;
 mod secrets;
 mod server;
 mod site;
+mod subscriptions;
 mod walk;

@@ -26,6 +26,16 @@ async fn the_document_is_served_and_every_reference_in_it_leads_somewhere() {
             "{pointer} leads nowhere"
         );
     }
+    for (spec, field) in [
+        ("ConnectionSpec", "connector"),
+        ("SyncSpec", "streams"),
+        ("SubscriptionSpec", "events"),
+    ] {
+        // One schema would stand for all three if they were named alike.
+        let pointer =
+            format!("/components/schemas/Document_{spec}/properties/spec/properties/{field}");
+        assert!(document.pointer(&pointer).is_some(), "{pointer}");
+    }
     for file in ["connection", "sync", "document"] {
         let schema = site
             .nobody()

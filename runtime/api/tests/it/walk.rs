@@ -65,10 +65,20 @@ fn body(operation: &Operation) -> Option<Value> {
         "trigger_job" => json!({ "kind": "sync" }),
         "retry_jobs" => json!({ "reason": "auth" }),
         "begin_authorization" => json!({}),
+        "put_subscription" => subscription(),
+        "replay_events" => json!({ "since": 1 }),
         "upload_connector" => return None,
         other => panic!("{other} has a body: add one that it takes"),
     };
     Some(body)
+}
+
+fn subscription() -> Value {
+    json!({
+        "url": format!("https://{MARK}.example"),
+        "events": ["job.finished"],
+        "secret": format!("${{secret:{MARK}}}"),
+    })
 }
 
 /// The ids of one tenant's things, by the names that paths give them.
@@ -126,6 +136,10 @@ async fn seed(site: &Site, tenant: &str, digest: &str) -> Ids {
         .put(&format!("/v1/syncs/{MARK}"), &marked)
         .await
         .expect(201);
+    admin
+        .put(&format!("/v1/subscriptions/{MARK}"), &subscription())
+        .await
+        .expect(201);
     let job = admin
         .post(
             &format!("/v1/syncs/{MARK}/jobs"),
@@ -155,7 +169,9 @@ async fn seed(site: &Site, tenant: &str, digest: &str) -> Ids {
         ("connection", MARK.to_owned()),
         ("sync", MARK.to_owned()),
         ("stream", "contacts".to_owned()),
+        ("log", "contacts".to_owned()),
         ("job", job),
+        ("subscription", MARK.to_owned()),
         ("file", "sync.json".to_owned()),
     ])
 }
@@ -170,6 +186,7 @@ async fn snapshot(admin: &Client) -> BTreeMap<&'static str, Value> {
         "/v1/connectors",
         "/v1/jobs",
         "/v1/keys",
+        "/v1/subscriptions",
         "/v1/events",
     ] {
         let mut page = admin
