@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use tidegate_domain::queue::Caps;
 
 /// A stream's lease unless the operator says otherwise, in milliseconds.
@@ -21,6 +22,9 @@ pub struct Config {
     /// Origins (`http://127.0.0.1:8333`) of S3 endpoints that may be plain http or
     /// private.
     pub target_origins: Vec<tidegate_broker::Origin>,
+    /// Directories below which tenants' `file://` targets may lie; without any, the
+    /// directory `lake` beside the node's own.
+    pub target_directories: Vec<PathBuf>,
     /// What the worker takes on.
     pub worker: WorkerConfig,
 }
@@ -97,6 +101,7 @@ impl Default for Config {
             lease_ms: LEASE_MS,
             guest_threads: None,
             target_origins: Vec::new(),
+            target_directories: Vec::new(),
             worker: WorkerConfig::default(),
         }
     }
@@ -116,6 +121,13 @@ impl Config {
         }
         if self.guest_threads == Some(0) {
             return Err(Error::setting("guest_threads", "must be 1 at least"));
+        }
+        let mut directories = self.target_directories.iter();
+        if let Some(relative) = directories.find(|path| !path.is_absolute()) {
+            return Err(Error::setting(
+                "target_directories",
+                format!("{} must be an absolute path", relative.display()),
+            ));
         }
         self.worker.check()
     }

@@ -139,6 +139,7 @@ impl Node {
         sync: &SyncId,
         spec: &TargetSpec,
     ) -> Result<Arc<dyn Target>, Error> {
+        self.allowed_directories.check(&spec.url)?;
         let settings = self.target_settings(tenant, sync, spec).await?;
         let key = self.keyring.mac(&identity(&settings));
         self.targets.or_make(key, || self.target(&settings)).await

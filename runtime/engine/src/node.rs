@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::kept::Kept;
-use crate::target::{self, TargetSettings, Use};
+use crate::target::{self, AllowedDirectories, TargetSettings, Use};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_broker::{Broker, Keyring};
@@ -35,6 +35,7 @@ pub struct Node {
     pub spool_dir: PathBuf,
     /// What the operator decided.
     pub config: Config,
+    pub(crate) allowed_directories: AllowedDirectories,
     pub(crate) connectors: Kept<Sha256, Arc<Connector>>,
     pub(crate) targets: Kept<[u8; 32], Arc<dyn Target>>,
 }
@@ -79,6 +80,7 @@ impl Node {
         }
         let sandbox = Sandbox::new(sandbox_config, Arc::clone(&keyring))?;
         let staging: Arc<dyn Staging> = Arc::new(StageDirectory::open(&staged)?);
+        let allowed_directories = AllowedDirectories::of(&config, state)?;
         let removed = stage::remove_orphans(&*staging, &store.staged_paths().await?)?;
         if removed > 0 {
             tracing::info!(
@@ -94,6 +96,7 @@ impl Node {
             staging,
             spool_dir,
             config,
+            allowed_directories,
             connectors: Kept::new(CONNECTORS_KEPT),
             targets: Kept::new(TARGETS_KEPT),
         })

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::Error;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use tidegate_broker::dial::Dialer;
 use tidegate_landing::directory::DirectoryTarget;
@@ -25,6 +25,54 @@ pub struct TargetSettings {
     pub access_key: Option<SecretString>,
     /// The access key.
     pub secret_key: Option<SecretString>,
+}
+
+/// Where tenants' directories may lie: a tenant that could name any directory would
+/// write with the node's rights, beside its key.
+#[derive(Clone, Debug)]
+pub(crate) struct AllowedDirectories(Vec<PathBuf>);
+
+impl AllowedDirectories {
+    /// The operator's, or `lake` beside the node's directory, `state`.
+    pub(crate) fn of(config: &Config, state: &Path) -> Result<Self, Error> {
+        if !config.target_directories.is_empty() {
+            return Ok(AllowedDirectories(config.target_directories.clone()));
+        }
+        let failed = |source| Error::Directory {
+            path: state.to_owned(),
+            source,
+        };
+        // As it is spelled, and as it is.
+        let spelled = std::path::absolute(state).map_err(failed)?;
+        let real = state.canonicalize().map_err(failed)?;
+        let beside = |path: &Path| path.parent().map(|parent| parent.join("lake"));
+        let both = [beside(&spelled), beside(&real)];
+        Ok(AllowedDirectories(both.into_iter().flatten().collect()))
+    }
+
+    /// Refuses a directory that lies elsewhere; S3 is not its concern.
+    pub(crate) fn check(&self, url: &str) -> Result<(), Error> {
+        let Some(path) = url.strip_prefix("file://") else {
+            return Ok(());
+        };
+        let path = Path::new(path);
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        if !climbs && self.0.iter().any(|allowed| path.starts_with(allowed)) {
+            return Ok(());
+        }
+        let allowed: Vec<_> = self
+            .0
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        Err(Error::setting(
+            format!("target.url {url}"),
+            format!(
+                "the operator allows directories below {}; choose one, or have target_directories changed",
+                allowed.first().map_or("none", String::as_str)
+            ),
+        ))
+    }
 }
 
 /// What a target is opened for.
@@ -84,4 +132,42 @@ pub async fn open(
 fn key(given: &Option<SecretString>, name: &str) -> Result<SecretString, Error> {
     let missing = || Error::setting(name, "an s3:// target needs it; name it as a secret");
     given.clone().ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_tenants_directory_lies_where_the_operator_allows() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        let beside = folder.path().display().to_string();
+        let default = AllowedDirectories::of(&Config::default(), &state).unwrap();
+        let config = Config {
+            target_directories: vec!["/srv/lakes".into()],
+            ..Config::default()
+        };
+        let chosen = AllowedDirectories::of(&config, &state).unwrap();
+        for (allowed, url, fits) in [
+            (&default, format!("file://{beside}/lake"), true),
+            (&default, format!("file://{beside}/lake/acme"), true),
+            (&default, format!("file://{beside}/lakes"), false),
+            (
+                &default,
+                format!("file://{beside}/lake/../state/keys"),
+                false,
+            ),
+            (&default, format!("file://{beside}/state/keys"), false),
+            (&default, "file:///etc".to_owned(), false),
+            (&default, "file://lake".to_owned(), false),
+            (&default, "s3://bucket/prefix".to_owned(), true),
+            (&chosen, "file:///srv/lakes/acme".to_owned(), true),
+            (&chosen, format!("file://{beside}/lake"), false),
+        ] {
+            assert_eq!(allowed.check(&url).is_ok(), fits, "{url}");
+        }
+    }
 }

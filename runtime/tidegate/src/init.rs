@@ -15,7 +15,8 @@ pub(crate) fn run(folder: &Path) -> Result<ExitCode> {
     let folder = folder
         .canonicalize()
         .with_context(|| format!("cannot read {}", folder.display()))?;
-    let files = files(&folder);
+    let here = std::env::current_dir().context("cannot tell the current directory")?;
+    let files = files(&here.join("lake"));
     if let Some((name, _)) = files.iter().find(|(name, _)| folder.join(name).exists()) {
         bail!(
             "{} is there already; choose another directory",
@@ -38,8 +39,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
     made.with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn files(folder: &Path) -> [(&'static str, String); 3] {
-    let lake = folder.join("lake");
+/// `lake` is where a service that is started here lets tenants land.
+fn files(lake: &Path) -> [(&'static str, String); 3] {
     // A path may hold what YAML would take for its own; JSON's quotes are YAML's too.
     let url = serde_json::Value::String(format!("file://{}", lake.display()));
     let hint = format!("# yaml-language-server: $schema={SCHEMA_FILE}\n");
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(read.findings, []);
         assert_eq!((read.set.connections.len(), read.set.syncs.len()), (1, 1));
         let sync = read.set.syncs.values().next().unwrap();
-        assert!(sync.target.url.ends_with("/it's a: #folder/lake"));
+        assert!(sync.target.url.ends_with("/lake"));
         assert!(
             run(&folder)
                 .unwrap_err()
