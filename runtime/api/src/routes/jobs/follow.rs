@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Seconds that an answer waits at the most: below the patience of common proxies.
 const WAIT_S_MAX: u32 = 55;
@@ -66,11 +66,21 @@ pub(crate) async fn read_job(
     Ok(axum::Json(job))
 }
 
+/// A server-sent event, by its fields.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, and written by the stream itself")]
+struct JobEvent {
+    /// `job`.
+    event: String,
+    /// The job as it is then: a Job, as JSON.
+    data: String,
+}
+
 /// Follow a job
 ///
 /// Server-sent events: `job` with the job as it is now and after every change. The
 /// stream ends after the job has.
-#[utoipa::path(get, path = "/v1/jobs/{job}/events", tag = "jobs", params(("job" = JobId, Path)), responses((status = 200, description = "Events named `job`, each with a Job as its data.", content_type = "text/event-stream", body = String)))]
+#[utoipa::path(get, path = "/v1/jobs/{job}/events", tag = "jobs", params(("job" = JobId, Path)), responses((status = 200, description = "Events until the job is over.", content_type = "text/event-stream", body = JobEvent)))]
 pub(crate) async fn follow_job(
     State(api): State<Api>,
     caller: Caller,
