@@ -1,7 +1,8 @@
 //! `cargo ci`: everything that must pass before a change lands, cheapest first.
 
+use crate::drivers::Drivers;
 use crate::project::{self, Project};
-use crate::python::Python;
+use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
 use crate::{guests, tools};
@@ -21,7 +22,9 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
     })?;
     stages.run("format", || format(project))?;
     stages.run("licences, bans, sources", || dependencies(project))?;
-    let python = stages.run("python packages", || Python::prepare(project))?;
+    let python = stages.run("python packages", || {
+        Python::prepare(project, &python::READERS)
+    })?;
     stages.run("model of the protocol", || {
         project::run(
             project
@@ -70,7 +73,11 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
     stages.run("stop SeaweedFS", || {
         drop(seaweed);
         Ok(())
-    })
+    })?;
+    let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
+    stages.run("OAuth with oidc-provider", || drivers.authorize(project))?;
+    stages.run("a flow of Prefect", || drivers.orchestrate(project))?;
+    stages.run("schemathesis", || drivers.contract(project))
 }
 
 fn format(project: &Project) -> anyhow::Result<()> {

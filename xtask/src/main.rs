@@ -5,6 +5,7 @@
 
 mod ci;
 mod demo;
+mod drivers;
 mod guests;
 mod project;
 mod proof;

@@ -4,9 +4,10 @@
 //! as Markdown into `TIDEGATE_PROOF_DIR`. Here each such fragment becomes a page of
 //! `docs/proof/` with the machine and the date.
 
+use crate::drivers::Drivers;
 use crate::guests;
 use crate::project::{self, Project, output};
-use crate::python::Python;
+use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
 use anyhow::{Context as _, ensure};
@@ -27,7 +28,9 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
         fs::remove_dir_all(&fragments)?;
     }
     fs::create_dir_all(&fragments)?;
-    let python = stages.run("python packages", || Python::prepare(project))?;
+    let python = stages.run("python packages", || {
+        Python::prepare(project, &python::READERS)
+    })?;
     stages.run("guests", || guests::build(project, guests::ALL))?;
     if names.is_empty() {
         stages.run("model of the protocol", || model(project, &python))?;
@@ -51,6 +54,12 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
                 .env("TIDEGATE_PROOF_DIR", project.path("target/proof")),
         )
     })?;
+    if names.is_empty() {
+        let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
+        stages.run("schemathesis, at length", || {
+            drivers.contract_at_length(project)
+        })?;
+    }
     stages.run("pages", || publish(project))
 }
 

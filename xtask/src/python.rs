@@ -1,11 +1,27 @@
-//! The Python side of the tests: third-party clients and readers, in a virtual
-//! environment of their own.
+//! The Python side of the tests: third-party clients, readers and drivers, in virtual
+//! environments of their own.
 
 use crate::project::{Project, output, run};
 use anyhow::Context as _;
 use std::path::PathBuf;
 
-const REQUIREMENTS: &str = "bench/requirements.txt";
+/// A virtual environment to be: where it lies, and which packages it holds.
+pub(crate) struct Environment {
+    home: &'static str,
+    requirements: &'static str,
+}
+
+/// Clients of the simulated CRM, an S3 server, readers of what landed.
+pub(crate) const READERS: Environment = Environment {
+    home: "target/ci-venv",
+    requirements: "bench/requirements.txt",
+};
+
+/// Programs that drive the service. They cannot agree with the readers on versions.
+pub(crate) const DRIVERS: Environment = Environment {
+    home: "target/ci-venv-drivers",
+    requirements: "bench/requirements-service.txt",
+};
 
 /// The virtual environment.
 pub(crate) struct Python {
@@ -14,12 +30,11 @@ pub(crate) struct Python {
 
 impl Python {
     /// Makes the environment with exactly the pinned packages, unless it is there.
-    pub(crate) fn prepare(project: &Project) -> anyhow::Result<Python> {
-        let python = Python {
-            home: project.path("target/ci-venv"),
-        };
-        let wanted = std::fs::read_to_string(project.path(REQUIREMENTS))
-            .with_context(|| format!("cannot read {REQUIREMENTS}"))?;
+    pub(crate) fn prepare(project: &Project, wanted: &Environment) -> anyhow::Result<Python> {
+        let (home, requirements) = (project.path(wanted.home), wanted.requirements);
+        let python = Python { home };
+        let wanted = std::fs::read_to_string(project.path(requirements))
+            .with_context(|| format!("cannot read {requirements}"))?;
         let stamp = python.home.join("requirements.txt");
         if std::fs::read_to_string(&stamp).is_ok_and(|present| present == wanted) {
             return Ok(python);
@@ -33,7 +48,7 @@ impl Python {
             "--disable-pip-version-check",
             "--no-input",
             "-r",
-            REQUIREMENTS,
+            requirements,
         ]))?;
         std::fs::write(stamp, wanted)?;
         Ok(python)
