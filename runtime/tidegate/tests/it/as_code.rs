@@ -87,3 +87,13 @@ fn the_schema_is_json_for_an_editor() {
         "https://json-schema.org/draft/2020-12/schema"
     );
 }
+
+#[test]
+fn the_example_that_the_project_shows_is_sound() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/service");
+    stdout(&tidegate(&docs, &["validate", "crm"]));
+    stdout(&tidegate(
+        &docs,
+        &["serve", "--check", "--config", "serve.yaml"],
+    ));
+}

@@ -2,6 +2,7 @@
 //! crates; one binary, so that it links once. One module per topic.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod apply;
 mod as_code;
 mod bad_input;
 mod crash;

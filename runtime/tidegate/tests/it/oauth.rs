@@ -7,14 +7,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-/// One GET; the answer's head.
-fn visit(url: &str) -> String {
+/// One GET with a cookie, or none; the answer.
+pub(crate) fn visit(url: &str, cookie: &str) -> String {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     write!(
         stream,
-        "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        "GET /{path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\nconnection: close\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();
@@ -22,13 +22,12 @@ fn visit(url: &str) -> String {
     answer
 }
 
-fn location(answer: &str) -> &str {
-    let line = answer
-        .lines()
-        .find(|line| line.to_ascii_lowercase().starts_with("location:"));
-    line.unwrap_or_else(|| panic!("no redirect: {answer}"))
-        .split_once(':')
-        .unwrap()
+/// A header of an answer.
+pub(crate) fn header<'a>(answer: &'a str, name: &str) -> &'a str {
+    let mut headers = answer.lines().filter_map(|line| line.split_once(':'));
+    let found = headers.find(|(found, _)| found.eq_ignore_ascii_case(name));
+    found
+        .unwrap_or_else(|| panic!("no {name}: {answer}"))
         .1
         .trim()
 }
@@ -45,8 +44,8 @@ async fn authorize(site: &Site) {
         let url = lines
             .find(|line| line.trim().starts_with("http"))
             .expect("an address is shown");
-        let back = visit(url.trim());
-        let page = visit(location(&back));
+        let back = visit(url.trim(), "");
+        let page = visit(header(&back, "location"), "");
         assert!(page.contains("go back to the terminal"), "{page}");
         let rest: Vec<_> = lines.collect();
         assert!(child.wait().unwrap().success(), "{rest:?}");
