@@ -462,7 +462,7 @@ async fn what_a_dead_process_left_half_put_is_removed_in_a_day_and_not_before() 
         std::fs::write(path, b"half").unwrap();
     }
     let yesterday = std::fs::metadata(&young).unwrap().modified().unwrap()
-        - std::time::Duration::from_secs(24 * 60 * 60);
+        - std::time::Duration::from_secs(25 * 60 * 60);
     let file = std::fs::File::options().write(true).open(&old).unwrap();
     file.set_modified(yesterday).unwrap();
     DirectoryTarget::open(folder.path()).unwrap();
