@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_domain::id::TenantId;
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_domain::manifest::Manifest;
 use tidegate_store::grants::GrantStore;
 use tidegate_store::limits::LimitStore;
@@ -29,11 +29,37 @@ pub(crate) struct Shared {
     tenants: Mutex<HashMap<TenantId, Tenant>>,
 }
 
-/// A tenant's own pool: no socket is ever shared between tenants.
+/// What is a tenant's own: no TLS ticket is shared between tenants, and no socket
+/// between two grants.
 #[derive(Clone)]
 pub(crate) struct Tenant {
-    pub(crate) client: HttpClient<Full<Bytes>>,
+    dialer: Dialer,
+    pools: Arc<Mutex<HashMap<PoolKey, HttpClient<Full<Bytes>>>>>,
     pub(crate) in_flight: Arc<Semaphore>,
+}
+
+/// Connection and auth method: one grant. The client's own key is the origin.
+type PoolKey = (ConnectionId, Option<String>);
+
+/// Pools of one tenant that are remembered. Past it all are forgotten: what is in
+/// flight goes on, and sockets are opened anew.
+const POOLS_MAX: usize = 1024;
+
+impl Tenant {
+    /// The pool of a grant, or of a connection's requests without a credential.
+    pub(crate) fn client(
+        &self,
+        connection: &ConnectionId,
+        method: Option<&str>,
+    ) -> HttpClient<Full<Bytes>> {
+        let key = (connection.clone(), method.map(str::to_owned));
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if pools.len() >= POOLS_MAX && !pools.contains_key(&key) {
+            pools.clear();
+        }
+        let pool = pools.entry(key).or_insert_with(|| http_client(&self.dialer));
+        pool.clone()
+    }
 }
 
 impl std::fmt::Debug for Broker {
@@ -53,9 +79,24 @@ impl Broker {
         limits: Arc<dyn LimitStore>,
         keyring: Arc<Keyring>,
     ) -> Result<Self, Error> {
+        let dialer = Dialer::new(&config)?;
+        Self::dialing(dialer, config, grants, limits, keyring)
+    }
+
+    /// As [`Broker::new`], with a dialer that was made before.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn dialing(
+        dialer: Dialer,
+        config: Config,
+        grants: Arc<dyn GrantStore>,
+        limits: Arc<dyn LimitStore>,
+        keyring: Arc<Keyring>,
+    ) -> Result<Self, Error> {
         config.check()?;
         let shared = Shared {
-            dialer: Dialer::new(&config)?,
+            dialer,
             limiter: Limiter::new(config.limit_scale, limits),
             grants: Grants::new(grants, keyring),
             tenants: Mutex::default(),
@@ -97,7 +138,8 @@ impl Shared {
     pub(crate) fn tenant(&self, tenant: &TenantId) -> Tenant {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Tenant {
-            client: http_client(&self.dialer),
+            dialer: self.dialer.apart(),
+            pools: Arc::default(),
             in_flight: Arc::new(Semaphore::new(self.config.tenant_requests_max)),
         };
         tenants.entry(tenant.clone()).or_insert_with(fresh).clone()

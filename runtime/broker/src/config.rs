@@ -11,9 +11,11 @@ use url::Url;
 pub struct Config {
     /// Origins that are reached elsewhere.
     pub mappings: Vec<Mapping>,
+    /// Whether the manifest's lists of hosts and paths are enforced or only reported.
+    pub policy: PolicyMode,
     /// Host names (or literal addresses) that may resolve to private addresses.
     pub private_hosts: Vec<String>,
-    /// Certificate authorities trusted beside the public ones: a PEM file.
+    /// Certificate authorities trusted beside the platform's: a PEM file.
     pub extra_authorities: Option<PathBuf>,
     /// Bytes of a decoded answer, at the most.
     pub body_bytes_max: u64,
@@ -27,6 +29,10 @@ pub struct Config {
     pub header_bytes_max: usize,
     /// Milliseconds until a TCP and TLS connection stands.
     pub connect_timeout_ms: u64,
+    /// Milliseconds from the request to the last header of its answer.
+    pub first_byte_timeout_ms: u64,
+    /// Milliseconds between two pieces of a body.
+    pub idle_timeout_ms: u64,
     /// Milliseconds for one try, from the socket to the last byte of the body.
     pub attempt_timeout_ms: u64,
     /// Milliseconds for one request with all waits and retries.
@@ -50,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             mappings: Vec::new(),
+            policy: PolicyMode::Enforce,
             private_hosts: Vec::new(),
             extra_authorities: None,
             body_bytes_max: 256 << 20,
@@ -58,6 +65,8 @@ impl Default for Config {
             header_count_max: 64,
             header_bytes_max: 32 << 10,
             connect_timeout_ms: 10_000,
+            first_byte_timeout_ms: 45_000,
+            idle_timeout_ms: 20_000,
             attempt_timeout_ms: 60_000,
             total_timeout_ms: 300_000,
             patience_ms: 30_000,
@@ -110,6 +119,18 @@ impl Config {
     pub(crate) fn is_mapping_target(&self, origin: &Origin) -> bool {
         self.mappings.iter().any(|mapping| mapping.to == *origin)
     }
+}
+
+/// What the manifest's lists of hosts and paths do. Addresses, schemes, headers and
+/// credentials are enforced in every mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyMode {
+    /// What is not listed is refused.
+    Enforce,
+    /// What is not listed passes, without a credential to other hosts, and is
+    /// reported: to learn what a manifest lacks before it is enforced.
+    Report,
 }
 
 /// One origin that an operator serves from another place. Only its `to` may be

@@ -2,11 +2,15 @@
 //! one, and speaks TLS. Whatever a tenant names is reached through here.
 
 mod client;
+mod own;
+mod resolve;
 
 pub use client::{HttpClient, SendError, http_client};
+pub use resolve::Resolve;
 
 use crate::config::{Config, Origin};
-use crate::{Error, FetchFault};
+use crate::{Denial, Error, FetchFault, Rule};
+use own::Listeners;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +30,7 @@ const RESUMPTIONS_MAX: usize = 256;
 pub enum DialError {
     /// Every address of the host is refused.
     #[error("{0}")]
-    Denied(String),
+    Denied(Denial),
     /// The name has no address.
     #[error("cannot resolve {0}")]
     Dns(String),
@@ -44,7 +48,7 @@ pub enum DialError {
 impl From<DialError> for FetchFault {
     fn from(error: DialError) -> Self {
         match error {
-            DialError::Denied(rule) => FetchFault::Denied(rule),
+            DialError::Denied(denial) => FetchFault::Denied(denial),
             DialError::Dns(host) => FetchFault::Dns(host),
             DialError::Connect(host) => FetchFault::Connect(host),
             DialError::Tls(host) => FetchFault::Tls(host),
@@ -57,6 +61,8 @@ impl From<DialError> for FetchFault {
 #[derive(Clone, Debug)]
 pub struct Dialer {
     policy: Arc<Policy>,
+    resolver: Arc<dyn Resolve>,
+    listeners: Listeners,
     tls: Arc<ClientConfig>,
 }
 
@@ -92,8 +98,23 @@ impl Dialer {
         };
         Ok(Self {
             policy: Arc::new(policy),
+            resolver: Arc::new(resolve::System),
+            listeners: Listeners::default(),
             tls: Arc::new(tls_config(config)?),
         })
+    }
+
+    /// The same policy, whose names are resolved by this.
+    #[must_use]
+    pub fn resolving(mut self, resolver: Arc<dyn Resolve>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// This process listens there: no connection leads to it but an operator's
+    /// mapping. Every copy of this dialer knows at once.
+    pub fn keep_off(&self, listener: SocketAddr) {
+        self.listeners.add(listener);
     }
 
     /// The same policy without the memory of past sessions: one tenant's tickets
@@ -103,8 +124,8 @@ impl Dialer {
         let mut tls = (*self.tls).clone();
         tls.resumption = Resumption::in_memory_sessions(RESUMPTIONS_MAX);
         Self {
-            policy: Arc::clone(&self.policy),
             tls: Arc::new(tls),
+            ..self.clone()
         }
     }
 
@@ -116,7 +137,7 @@ impl Dialer {
         policy.mapped = origins.to_vec();
         Self {
             policy: Arc::new(policy),
-            tls: Arc::clone(&self.tls),
+            ..self.clone()
         }
     }
 
@@ -176,51 +197,89 @@ impl Dialer {
         let host = origin.host.trim_matches(['[', ']']);
         let mapped = self.policy.mapped.contains(origin);
         if origin.scheme != "https" && !mapped {
-            let rule = format!("{} is not https", origin.host);
-            return Err(DialError::Denied(rule));
+            return Err(denied(Rule::Https, format!("{host} is not https")));
         }
-        let found = resolve(host, origin.port).await?;
+        let found = self.resolve(host, origin.port).await?;
         if found.is_empty() {
             return Err(DialError::Dns(host.to_owned()));
         }
-        let lower = host.to_ascii_lowercase();
-        if mapped || self.policy.private_hosts.contains(&lower) {
+        if mapped {
             return Ok(found);
         }
+        let lower = host.to_ascii_lowercase();
+        let may_be_private = self.policy.private_hosts.contains(&lower);
         let mut refusal = None;
         let mut passed = Vec::new();
         for address in found {
-            match egress::refusal(address.ip()) {
+            match self.refusal(host, address, may_be_private) {
                 None => passed.push(address),
-                class => refusal = class,
+                some => refusal = some,
             }
         }
         match refusal {
-            Some(class) if passed.is_empty() => Err(DialError::Denied(format!(
-                "{host} has a {class} address; an operator can allow it as a private host"
-            ))),
+            Some(refusal) if passed.is_empty() => Err(DialError::Denied(refusal)),
             _ => Ok(passed),
         }
     }
-}
 
-/// Literal addresses never reach the resolver: they are what they say.
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+    fn refusal(&self, host: &str, address: SocketAddr, may_be_private: bool) -> Option<Denial> {
+        if self.listeners.serves(address) {
+            let text = format!("{host} leads back to this process");
+            return Some(Denial::new(Rule::Own, text));
+        }
+        if may_be_private {
+            return None;
+        }
+        let advice = "an operator can allow it as a private host";
+        if let Some(class) = egress::refusal(address.ip()) {
+            let text = format!("{host} has a {class} address; {advice}");
+            return Some(Denial::new(Rule::Address, text));
+        }
+        let text = || format!("{host} has an address of this machine; {advice}");
+        own::is_of_this_machine(address.ip()).then(|| Denial::new(Rule::Own, text()))
     }
-    match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => Ok(found.collect()),
-        Err(error) => {
-            tracing::debug!(host, %error, "the name did not resolve");
-            Err(DialError::Dns(host.to_owned()))
+
+    /// Literal addresses never reach the resolver: they are what they say.
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        match self.resolver.addresses(host).await {
+            Ok(found) => Ok(found
+                .into_iter()
+                .map(|address| SocketAddr::new(address, port))
+                .collect()),
+            Err(error) => {
+                tracing::debug!(host, %error, "the name did not resolve");
+                Err(DialError::Dns(host.to_owned()))
+            }
         }
     }
 }
 
-fn tls_config(config: &Config) -> Result<ClientConfig, Error> {
+fn denied(rule: Rule, text: String) -> DialError {
+    DialError::Denied(Denial::new(rule, text))
+}
+
+/// What the platform trusts; an image without any trusts what browsers do.
+fn platform_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "some of the platform's authorities cannot be read");
+    }
+    let (_, unread) = roots.add_parsable_certificates(found.certs);
+    if unread > 0 {
+        tracing::debug!(unread, "some of the platform's authorities cannot be used");
+    }
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn tls_config(config: &Config) -> Result<ClientConfig, Error> {
+    let mut roots = platform_roots();
     if let Some(path) = &config.extra_authorities {
         let refuse =
             |why: String| Error::config(format!("extra_authorities {}: {why}", path.display()));

@@ -6,9 +6,9 @@ mod template;
 
 pub(crate) use template::{Fill, check_manifest, fill_url, kept_name};
 
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, PolicyMode};
 use crate::request::Target;
-use crate::{Connection, FetchFault};
+use crate::{Connection, FetchFault, Rule};
 use std::collections::BTreeMap;
 use template::Base;
 use tidegate_domain::manifest::{Endpoint, EndpointRole};
@@ -52,9 +52,9 @@ impl Policy<'_> {
         query: &[(String, String)],
     ) -> Result<Allowed, FetchFault> {
         let manifest = &self.connection.manifest;
-        let endpoint = manifest
-            .endpoint(name)
-            .ok_or_else(|| FetchFault::Denied("the manifest has no such endpoint".to_owned()))?;
+        let endpoint = manifest.endpoint(name).ok_or_else(|| {
+            FetchFault::denied(Rule::Endpoint, "the manifest has no such endpoint")
+        })?;
         if !path.starts_with('/') || path.starts_with("//") {
             let text = "a path starts with exactly one slash".to_owned();
             return Err(FetchFault::Invalid(text));
@@ -66,12 +66,11 @@ impl Policy<'_> {
         let url = Url::parse(&text)
             .map_err(|_| FetchFault::Invalid("the path does not make a URL".to_owned()))?;
         if Origin::of(&url).as_ref() != Some(&base.origin) {
-            return Err(FetchFault::Denied("the path left its origin".to_owned()));
+            return Err(FetchFault::denied(Rule::Host, "the path left its origin"));
         }
         if !below(&url, &base, &endpoint.paths) {
-            return Err(FetchFault::Denied(format!(
-                "the path is outside endpoint {name}"
-            )));
+            let text = format!("the path is outside endpoint {name}");
+            self.refuse(Rule::Path, &text)?;
         }
         Ok(self.allowed(&url, &base, endpoint))
     }
@@ -83,13 +82,13 @@ impl Policy<'_> {
         let (scheme, rest) = link.split_once("://").ok_or_else(malformed)?;
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         if authority.is_empty() || authority.contains('@') {
-            return Err(FetchFault::Denied("the link names a user".to_owned()));
+            return Err(FetchFault::denied(Rule::User, "the link names a user"));
         }
         let url = Url::parse(link).map_err(|_| malformed())?;
         let origin = Origin::of(&url)
             .filter(|_| scheme.eq_ignore_ascii_case(url.scheme()))
             .ok_or_else(malformed)?;
-        let mut same_origin = false;
+        let mut same_origin = None;
         for endpoint in &self.connection.manifest.endpoints {
             // One that cannot be filled (yet) is no reason to refuse another.
             let Ok(base) = self.base(endpoint) else {
@@ -98,21 +97,20 @@ impl Policy<'_> {
             if base.origin != origin && self.config.mapped(&base.origin) != Some(&origin) {
                 continue;
             }
-            same_origin = true;
             if below(&url, &base, &endpoint.paths) {
                 return Ok(self.allowed(&url, &base, endpoint));
             }
+            same_origin.get_or_insert((base, endpoint));
         }
-        if same_origin {
-            return Err(FetchFault::Denied(
-                "the link is outside the paths of every endpoint".to_owned(),
-            ));
+        if let Some((base, endpoint)) = same_origin {
+            let text = "the link is outside the paths of every endpoint";
+            self.refuse(Rule::Path, text)?;
+            return Ok(self.allowed(&url, &base, endpoint));
         }
         self.allowed_host(url, &origin)
     }
 
     fn allowed_host(&self, url: Url, origin: &Origin) -> Result<Allowed, FetchFault> {
-        let refuse = || FetchFault::Denied(format!("{} is not in the manifest", origin.host));
         let known = origin.scheme == "https" && origin.port == 443;
         let hosts = &self.connection.manifest.allowed_hosts;
         let is_name = url.domain().is_some();
@@ -124,11 +122,16 @@ impl Policy<'_> {
                 let suffix = host.strip_prefix('*').map(str::to_ascii_lowercase);
                 suffix.is_some_and(|suffix| suffix.len() > 1 && origin.host.ends_with(&suffix))
             });
-        if !known || !(exact || wild) {
-            return Err(refuse());
+        let text = format!("{} is not in the manifest", origin.host);
+        if !known {
+            return Err(FetchFault::denied(Rule::Host, text));
         }
         if has_hidden_dots(url.path()) {
-            return Err(refuse());
+            let text = "the link has dots behind an encoded slash";
+            return Err(FetchFault::denied(Rule::Path, text));
+        }
+        if !(exact || wild) {
+            self.refuse(Rule::Host, &text)?;
         }
         let mapped = self.config.mapped(origin);
         Ok(Allowed {
@@ -137,6 +140,19 @@ impl Policy<'_> {
             takes_credentials: exact,
             url: mapped.map_or_else(|| url.clone(), |to| to.replace_in(&url)),
         })
+    }
+
+    /// Refuses, or only says so where the operator asked for no more. Nothing but the
+    /// manifest's own lists can be waived so: addresses, schemes, headers and
+    /// credentials never.
+    fn refuse(&self, rule: Rule, text: &str) -> Result<(), FetchFault> {
+        if self.config.policy == PolicyMode::Enforce {
+            return Err(FetchFault::denied(rule, text));
+        }
+        let connection = &self.connection.id;
+        tracing::warn!(rule = rule.name(), connection.id = %connection, "would be refused: {text}");
+        tracing::event!(target: "metric", tracing::Level::INFO, egress.reported = 1u64, rule = rule.name());
+        Ok(())
     }
 
     fn base(&self, endpoint: &Endpoint) -> Result<Base, FetchFault> {

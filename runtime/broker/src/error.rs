@@ -1,6 +1,7 @@
 //! What can go wrong in the broker, for the host and for a guest. No text here
 //! holds a token, a query or a body.
 
+use crate::{Denial, Rule};
 use tidegate_domain::Fault;
 
 /// A failed operation of the broker.
@@ -73,9 +74,9 @@ impl Error {
 /// Why a request has no answer; all but `Host` are the contract's own cases.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchFault {
-    /// Refused by policy before any byte left; the text names the rule.
+    /// Refused by policy before any byte left.
     #[error("refused by policy: {0}")]
-    Denied(String),
+    Denied(Denial),
     /// The limits allow it only later.
     #[error("the limits allow this request only at {until_ms} ms since the epoch")]
     Throttled {
@@ -115,6 +116,19 @@ pub enum FetchFault {
 }
 
 impl FetchFault {
+    pub(crate) fn denied(rule: Rule, text: impl Into<String>) -> Self {
+        FetchFault::Denied(Denial::new(rule, text))
+    }
+
+    /// The name of the rule that refused; none where something else went wrong.
+    pub(crate) fn rule(&self) -> Option<&'static str> {
+        match self {
+            FetchFault::Denied(denial) => Some(denial.rule.name()),
+            FetchFault::Invalid(_) => Some("malformed"),
+            _ => None,
+        }
+    }
+
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {

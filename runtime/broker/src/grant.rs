@@ -103,7 +103,7 @@ impl Grant {
             app,
             token_url: mapped(config, url),
             keep: keep.as_slice().into(),
-            client: Client::new(tenant, config),
+            client: Client::new(tenant.client(&connection.id, Some(&method.name)), config),
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Which headers a guest may send: none that the host or a hop on the way owns.
 
-use crate::{Config, FetchFault};
+use crate::{Config, FetchFault, Rule};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Names that belong to the host: they frame the message, name the peer, carry
@@ -59,7 +59,8 @@ pub(crate) fn outgoing(
             || OWNED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
             || signed.iter().any(|one| one.eq_ignore_ascii_case(text));
         if owned {
-            return Err(FetchFault::Denied(format!("the host sets header {text}")));
+            let refusal = format!("the host sets header {text}");
+            return Err(FetchFault::denied(Rule::Header, refusal));
         }
         let value = HeaderValue::from_str(value)
             .map_err(|_| FetchFault::Invalid(format!("the value of header {text}")))?;

@@ -9,11 +9,14 @@ mod ready;
 
 use crate::broker::{Shared, Tenant};
 use crate::call::Meters;
+use crate::dial::HttpClient;
 use crate::grant::{self, Grant, PendingAuthorization};
 use crate::limiter::{Bucket, Plan};
 use crate::{Call, Connection, Error, FetchFault, Meter, Request, Response, Usage};
 use attempt::{Attempt, Verdict};
+use bytes::Bytes;
 use checked::Checked;
+use http_body_util::Full;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,8 +94,8 @@ impl Session {
                 answer.unwrap_or_else(|_| Err(late("the call's deadline passed")))
             }
         };
-        if let Err(FetchFault::Denied(_)) = &fetched {
-            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64);
+        if let Some(rule) = fetched.as_ref().err().and_then(FetchFault::rule) {
+            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64, rule);
         }
         fetched
     }
@@ -223,6 +226,12 @@ impl Inner {
         }
     }
 
+    /// The pool of this connection and auth method.
+    fn client(&self, checked: &Checked<'_>) -> HttpClient<Full<Bytes>> {
+        let method = checked.method.map(|method| method.name.as_str());
+        self.tenant.client(&self.connection.id, method)
+    }
+
     async fn plan(&self) -> Result<&Plan, FetchFault> {
         let init = || async {
             let manifest = &self.connection.manifest;
@@ -262,7 +271,7 @@ impl Inner {
         };
         let attempt = Attempt {
             shared: &self.shared,
-            tenant: &self.tenant,
+            client: self.client(checked),
             manifest: &self.connection.manifest,
             plan,
             bucket,

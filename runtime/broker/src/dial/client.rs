@@ -1,8 +1,8 @@
 //! A pooled HTTP/1.1 and HTTP/2 client over the dialer.
 
 use super::{DialError, Dialer};
-use crate::FetchFault;
 use crate::config::Origin;
+use crate::{Denial, FetchFault, Rule};
 use hyper::body::{Body, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
@@ -27,14 +27,14 @@ pub struct HttpClient<B> {
     client: Client<Connector, B>,
 }
 
-/// A client with a pool and TLS tickets of its own.
+/// A client with a pool of its own.
 pub fn http_client<B>(dialer: &Dialer) -> HttpClient<B>
 where
     B: Body + Send + 'static + Unpin,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let dialer = dialer.apart();
+    let dialer = dialer.clone();
     let policy = &dialer.policy;
     let client = Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -117,7 +117,7 @@ impl tower_service::Service<http::Uri> for Connector {
     fn call(&mut self, uri: http::Uri) -> Self::Future {
         let dialer = self.dialer.clone();
         Box::pin(async move {
-            let refuse = || DialError::Denied("the address has no origin".to_owned());
+            let refuse = || DialError::Denied(Denial::new(Rule::Host, "the address has no origin"));
             let url = Url::parse(&uri.to_string()).map_err(|_| refuse())?;
             let origin = Origin::of(&url).ok_or_else(refuse)?;
             if origin.scheme == "https" {

@@ -3,8 +3,8 @@
 
 use super::credential::basic;
 use super::{Grant, Tokens};
-use crate::broker::Tenant;
 use crate::call::{Meter, Meters};
+use crate::dial::HttpClient;
 use crate::transport::{self, Received};
 use crate::{Config, FetchFault};
 use bytes::Bytes;
@@ -24,17 +24,17 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// What is assumed where a life is given that no clock can hold.
 const LIFE_MS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1000;
 
-/// The tenant's own pool, for token endpoints.
+/// The grant's own pool, for its token endpoint.
 #[derive(Clone)]
 pub(super) struct Client {
-    http: crate::dial::HttpClient<Full<Bytes>>,
+    http: HttpClient<Full<Bytes>>,
     config: Arc<Config>,
 }
 
 impl Client {
-    pub(super) fn new(tenant: &Tenant, config: &Arc<Config>) -> Self {
+    pub(super) fn new(http: HttpClient<Full<Bytes>>, config: &Arc<Config>) -> Self {
         Self {
-            http: tenant.client.clone(),
+            http,
             config: Arc::clone(config),
         }
     }

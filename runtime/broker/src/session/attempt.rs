@@ -3,8 +3,9 @@
 use super::checked::Checked;
 use super::random;
 use super::ready::Signature;
-use crate::broker::{Shared, Tenant};
+use crate::broker::Shared;
 use crate::call::Meters;
+use crate::dial::HttpClient;
 use crate::endpoint::Allowed;
 use crate::limiter::{Bucket, Permit, Plan};
 use crate::transport::{self, Broken, Received};
@@ -39,7 +40,7 @@ pub(super) enum Verdict {
 /// What one try needs beside its request.
 pub(super) struct Attempt<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) tenant: &'a Tenant,
+    pub(super) client: HttpClient<Full<Bytes>>,
     pub(super) manifest: &'a Manifest,
     pub(super) plan: &'a Plan,
     pub(super) bucket: &'a Bucket,
@@ -107,7 +108,7 @@ impl Attempt<'_> {
         let timeout = Duration::from_millis(config.attempt_timeout_ms.min(own_ms));
         let body_bytes_max = asked.body_bytes_max.unwrap_or(u64::MAX);
         let exchange = transport::exchange(
-            &self.tenant.client,
+            &self.client,
             request,
             config,
             body_bytes_max.min(config.body_bytes_max),

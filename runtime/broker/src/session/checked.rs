@@ -30,8 +30,8 @@ impl Inner {
         let config = &self.shared.config;
         let mut headers = header::outgoing(&request.headers, &signed, config)?;
         let body = body(&request.payload, &mut headers)?;
-        let gzip = HeaderValue::from_static("gzip");
-        headers.insert(http::header::ACCEPT_ENCODING, gzip);
+        let encodings = HeaderValue::from_static(crate::decode::ACCEPTED);
+        headers.insert(http::header::ACCEPT_ENCODING, encodings);
         headers
             .entry(http::header::USER_AGENT)
             .or_insert(HeaderValue::from_static("tidegate"));

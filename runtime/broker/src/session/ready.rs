@@ -7,7 +7,7 @@ use crate::endpoint::{Allowed, Policy, kept_name};
 use crate::grant::{self, Credential, Current};
 use crate::limiter::{Bucket, Permit, Plan, Refused};
 use crate::request::Target;
-use crate::{Error, FetchFault};
+use crate::{Error, FetchFault, Rule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,8 +96,9 @@ impl Inner {
             return Ok(allowed);
         };
         if !allowed.takes_credentials {
-            return Err(FetchFault::Denied(
-                "no credential goes to a host that only a wildcard allows".to_owned(),
+            return Err(FetchFault::denied(
+                Rule::Credential,
+                "no credential goes to a host that the manifest does not name in full",
             ));
         }
         let signed = grant::signed_query(method);
@@ -106,8 +107,9 @@ impl Inner {
             .query_pairs()
             .any(|(name, _)| signed.iter().any(|own| *own == name))
         {
-            return Err(FetchFault::Denied(
-                "the host sets the query parameter of the key".to_owned(),
+            return Err(FetchFault::denied(
+                Rule::Credential,
+                "the host sets the query parameter of the key",
             ));
         }
         Ok(allowed)

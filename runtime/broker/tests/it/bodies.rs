@@ -33,25 +33,78 @@ async fn compressed_bodies_are_decoded_and_counted_as_they_came() {
     assert_eq!(session.usage().bytes_received, bytes);
 }
 
+/// 64 MiB of zeros, by Brotli's reference encoder.
+const BROTLI_BOMB: &str = "cfffff7ff82700e2b14020f7fe9ffffffff04f00c4610180eefd3fffffffe19f0088c32200\
+     ddfb7ffeffffc33f0110870500baf7ff03";
+/// "0123456789abcdef", 4096 times.
+const BROTLI_TEXT: &str = "1bfffff8e5c131d4660d3f1e8c0154bd07002416358fac9ebd07";
+
+fn brotli(hexadecimal: &str) -> Vec<u8> {
+    data_encoding::HEXLOWER
+        .decode(hexadecimal.as_bytes())
+        .unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(bytes, 3).unwrap()
+}
+
+#[tokio::test]
+async fn every_encoding_that_is_asked_for_is_decoded_whole_or_not_at_all() {
+    let plain = "0123456789abcdef".repeat(4096);
+    let encoded = [
+        ("gzip", gzip(plain.as_bytes())),
+        ("x-gzip", gzip(plain.as_bytes())),
+        ("br", brotli(BROTLI_TEXT)),
+        ("zstd", zstd(plain.as_bytes())),
+    ];
+    for (encoding, packed) in encoded {
+        let mut damaged = packed.clone();
+        damaged.push(b'!');
+        let cut = packed[..packed.len() - 1].to_vec();
+        let server = serving(packed, encoding).await;
+        let answer = fetch(&Fixture::new(&server).session(), get("/v1/x")).await;
+        assert!(answer.ok().unwrap().body == plain.as_bytes(), "{encoding}");
+        for broken in [cut, damaged] {
+            let server = serving(broken, encoding).await;
+            let fixture = Fixture::with(&server, |config, _| config.retries_max = 0);
+            let refusal = fault(&fixture.session(), get("/v1/x")).await;
+            assert!(
+                matches!(refusal, FetchFault::Protocol(_)),
+                "{encoding}: {refusal:?}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_decompression_bomb_stops_at_the_cap_or_the_ratio() {
-    let bomb = gzip(&vec![0; 64 << 20]);
-    let server = serving(bomb, "gzip").await;
-    let fixture = Fixture::with(&server, |config, _| config.body_bytes_max = 8 << 20);
-    let refusal = fault(&fixture.session(), get("/v1/x")).await;
-    assert!(
-        matches!(refusal, FetchFault::TooLarge(bytes) if bytes == 8 << 20),
-        "{refusal:?}"
-    );
-    assert_eq!(server.count(), 1, "a bomb is not fetched twice");
+    let zeros = vec![0; 64 << 20];
+    let bombs = [
+        ("gzip", gzip(&zeros)),
+        ("br", brotli(BROTLI_BOMB)),
+        ("zstd", zstd(&zeros)),
+    ];
+    for (encoding, bomb) in bombs {
+        let server = serving(bomb, encoding).await;
+        let fixture = Fixture::with(&server, |config, _| config.body_bytes_max = 8 << 20);
+        let refusal = fault(&fixture.session(), get("/v1/x")).await;
+        assert!(
+            matches!(refusal, FetchFault::TooLarge(bytes) if bytes == 8 << 20),
+            "{encoding}: {refusal:?}"
+        );
+        assert_eq!(server.count(), 1, "a bomb is not fetched twice");
 
-    let roomy = Fixture::with(&server, |config, _| config.body_memory_bytes_max = 1 << 16);
-    let refusal = fault(&roomy.session(), get("/v1/x")).await;
-    assert!(matches!(refusal, FetchFault::TooLarge(_)), "{refusal:?}");
+        let roomy = Fixture::with(&server, |config, _| config.body_memory_bytes_max = 1 << 16);
+        let refusal = fault(&roomy.session(), get("/v1/x")).await;
+        assert!(matches!(refusal, FetchFault::TooLarge(_)), "{refusal:?}");
 
-    let trusting = Fixture::with(&server, |config, _| config.decompression_ratio_max = 10_000);
-    let answer = fetch(&trusting.session(), get("/v1/x")).await.ok().unwrap();
-    assert_eq!(answer.body.len(), 64 << 20);
+        let trusting = Fixture::with(&server, |config, _| {
+            config.decompression_ratio_max = u64::MAX;
+        });
+        let answer = fetch(&trusting.session(), get("/v1/x")).await.ok().unwrap();
+        assert_eq!(answer.body.len(), 64 << 20);
+    }
 }
 
 #[tokio::test]
@@ -153,7 +206,7 @@ async fn a_slow_body_ends_at_the_attempts_timeout() {
 
 #[tokio::test]
 async fn encodings_that_were_not_asked_for_are_refused() {
-    let server = serving(b"?".to_vec(), "br").await;
+    let server = serving(b"?".to_vec(), "deflate").await;
     let fixture = Fixture::with(&server, |config, _| config.retries_max = 0);
     let refusal = fault(&fixture.session(), get("/v1/x")).await;
     assert!(matches!(refusal, FetchFault::Protocol(_)), "{refusal:?}");

@@ -43,7 +43,7 @@ async fn a_request_reaches_the_mapped_origin_as_it_was_stated() {
     assert_eq!(seen[0].method, "POST");
     assert_eq!(seen[0].path, "/v1/items?q=a%20b");
     assert_eq!(seen[0].header("content-type"), Some("application/json"));
-    assert_eq!(seen[0].header("accept-encoding"), Some("gzip"));
+    assert_eq!(seen[0].header("accept-encoding"), Some("gzip, br, zstd"));
     assert_eq!(seen[0].header("x-mine"), Some("1"));
     assert_eq!(&seen[0].body[..], br#"{"a":1}"#);
     let usage = session.usage();

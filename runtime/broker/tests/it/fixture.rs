@@ -16,6 +16,7 @@ use tidegate_domain::manifest::{
 };
 use tidegate_store::SqliteStore;
 use tidegate_store::grants::GrantStore;
+use tidegate_store::limits::LimitStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,10 @@ impl Fixture {
             config,
             manifest,
         }
+    }
+
+    pub(crate) fn limits(&self) -> Arc<dyn LimitStore> {
+        Arc::clone(&self.limits) as _
     }
 
     /// Another process on the same database, as far as the broker can tell.

@@ -9,14 +9,18 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     here.join("tests/it/tls").join(name)
 }
 
 async fn secure_server(protocols: &[&[u8]]) -> Server {
-    let certificate = CertificateDer::from_pem_file(file("localhost.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(file("localhost.key")).unwrap();
+    secure_server_with("localhost", protocols).await
+}
+
+pub(crate) async fn secure_server_with(pair: &str, protocols: &[&[u8]]) -> Server {
+    let certificate = CertificateDer::from_pem_file(file(&format!("{pair}.pem"))).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file(&format!("{pair}.key"))).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
