@@ -139,7 +139,7 @@ def reconnect(proof):
     proof.holds("after the provider revoked, the connection does not work", not proof.works())
     proof.holds("and says that a person is needed", proof.standing() == "needs_reauth", proof.standing())
     refused = proof.seen()["refused"]
-    proof.holds("the provider answered invalid_grant, once", refused == {"invalid_grant": 1}, refused)
+    proof.holds("the provider answered invalid_grant, and once more to confirm it", refused == {"invalid_grant": 2}, refused)
     proof.works()
     proof.holds("a dead grant is not tried again", proof.seen()["refused"] == refused)
     status, _ = Browser().open(proof.begin())

@@ -131,6 +131,8 @@ def tidegate(bin_dir, folder, hubspot, port=0, settings=None):
         "node": {
             "broker": {
                 "limit_scale": 1_000.0,
+                # A refused grant is asked for again at once, not after a minute.
+                "refusal_confirmed_after_ms": 0,
                 "mappings": [{"from": origin, "to": hubspot} for origin in origins],
             }
         },

@@ -57,7 +57,9 @@ impl Tenant {
         if pools.len() >= POOLS_MAX && !pools.contains_key(&key) {
             pools.clear();
         }
-        let pool = pools.entry(key).or_insert_with(|| http_client(&self.dialer));
+        let pool = pools
+            .entry(key)
+            .or_insert_with(|| http_client(&self.dialer));
         pool.clone()
     }
 }
@@ -98,7 +100,7 @@ impl Broker {
         let shared = Shared {
             dialer,
             limiter: Limiter::new(config.limit_scale, limits),
-            grants: Grants::new(grants, keyring),
+            grants: Grants::new(grants, keyring, config.salvage_dir.clone()),
             tenants: Mutex::default(),
             config: Arc::new(config),
         };

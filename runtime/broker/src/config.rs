@@ -33,6 +33,14 @@ pub struct Config {
     pub first_byte_timeout_ms: u64,
     /// Milliseconds between two pieces of a body.
     pub idle_timeout_ms: u64,
+    /// Milliseconds for one request to a token endpoint. The right to refresh holds
+    /// more than twice as long.
+    pub token_timeout_ms: u64,
+    /// Milliseconds until a refused grant is asked for once more, before a person is.
+    pub refusal_confirmed_after_ms: u64,
+    /// Where answers of token endpoints are kept, sealed, until the store has them;
+    /// none keeps them in memory only.
+    pub salvage_dir: Option<PathBuf>,
     /// Milliseconds for one try, from the socket to the last byte of the body.
     pub attempt_timeout_ms: u64,
     /// Milliseconds for one request with all waits and retries.
@@ -67,6 +75,9 @@ impl Default for Config {
             connect_timeout_ms: 10_000,
             first_byte_timeout_ms: 45_000,
             idle_timeout_ms: 20_000,
+            token_timeout_ms: 20_000,
+            refusal_confirmed_after_ms: 60_000,
+            salvage_dir: None,
             attempt_timeout_ms: 60_000,
             total_timeout_ms: 300_000,
             patience_ms: 30_000,
@@ -145,7 +156,7 @@ pub struct Mapping {
 }
 
 /// Scheme, host and port: what a request may be sent to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Origin {
     /// `https` or `http`.

@@ -23,6 +23,8 @@ pub(crate) struct Allowed {
     pub(crate) role: EndpointRole,
     /// Whether a credential may go there. Hosts of a wildcard may be anybody's.
     pub(crate) takes_credentials: bool,
+    /// Whether cookies are kept and sent.
+    pub(crate) cookies: bool,
 }
 
 /// The rules of one connection, with what its token answer kept.
@@ -138,6 +140,7 @@ impl Policy<'_> {
             endpoint: origin.host.clone(),
             role: EndpointRole::Data,
             takes_credentials: exact,
+            cookies: false,
             url: mapped.map_or_else(|| url.clone(), |to| to.replace_in(&url)),
         })
     }
@@ -171,6 +174,7 @@ impl Policy<'_> {
             endpoint: endpoint.name.clone(),
             role: endpoint.role,
             takes_credentials: true,
+            cookies: endpoint.cookies,
         }
     }
 }
@@ -182,6 +186,15 @@ fn check_characters(text: &str) -> Result<(), FetchFault> {
         return Err(FetchFault::Invalid(
             "an address holds only percent-encoded ASCII, no backslash and no fragment".to_owned(),
         ));
+    }
+    // Servers end the path there, pass it on, or refuse it: each its own way.
+    if text
+        .split('?')
+        .next()
+        .is_some_and(|path| path.contains("%00"))
+    {
+        let text = "a path holds no percent-encoded NUL".to_owned();
+        return Err(FetchFault::Invalid(text));
     }
     Ok(())
 }

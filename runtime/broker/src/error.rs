@@ -13,6 +13,15 @@ pub enum Error {
     /// A person must authorise, or an operator must correct the application.
     #[error("{0}")]
     Auth(String),
+    /// The provider refuses the operator's OAuth application: no tenant can help.
+    #[error(
+        "the provider refuses the OAuth application {client_id}; an operator must correct its id \
+         or secret (no authorisation was changed)"
+    )]
+    Application {
+        /// The public id.
+        client_id: String,
+    },
     /// The token endpoint could not be reached or did not answer as it should.
     #[error("the token endpoint of {method:?} failed: {reason}")]
     TokenEndpoint {
@@ -30,6 +39,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The service that wraps data keys did not answer as it should.
+    #[error("the key service failed: {0}")]
+    KeyService(String),
     /// A sealed value does not open: another key, another place, or damage.
     #[error(
         "the sealed {purpose} does not open; it was sealed with another key, moved, or damaged"
@@ -41,6 +53,11 @@ pub enum Error {
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),
+    /// A new pair of tokens could not be kept beside the store.
+    #[error(
+        "cannot keep a new pair of tokens in the salvage directory; check its space and rights"
+    )]
+    Salvage(#[source] std::io::Error),
     /// A body could not be spilled.
     #[error("cannot spill a body to the spool directory; check its space and rights")]
     Spool(#[source] std::io::Error),
@@ -60,13 +77,15 @@ impl Error {
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {
-            Error::Config(_) | Error::KeyFile { .. } => Fault::Config,
+            Error::Config(_) | Error::KeyFile { .. } | Error::Application { .. } => Fault::Config,
             Error::Auth(_) => Fault::Auth,
-            Error::TokenEndpoint { .. } => Fault::Transient,
+            Error::TokenEndpoint { .. } | Error::KeyService(_) => Fault::Transient,
             Error::Store(store) => store.fault(),
-            Error::Unseal { .. } | Error::Random(_) | Error::Spool(_) | Error::Closed => {
-                Fault::Host
-            }
+            Error::Unseal { .. }
+            | Error::Random(_)
+            | Error::Salvage(_)
+            | Error::Spool(_)
+            | Error::Closed => Fault::Host,
         }
     }
 }

@@ -3,10 +3,12 @@
 //! A refresh runs to its end even where its caller is gone: the provider may have
 //! replaced the pair already, and then the answer is all that is left of the grant.
 
+mod assertion;
 mod authorize;
 mod credential;
 mod exchange;
 mod refresh;
+mod salvage;
 mod tokens;
 
 pub use authorize::PendingAuthorization;
@@ -18,8 +20,11 @@ pub(crate) use tokens::Tokens;
 use crate::broker::Tenant;
 use crate::connection::OauthApp;
 use crate::{Config, Connection, Error, Keyring};
+use assertion::Signer;
 use exchange::Client;
+use salvage::Salvage;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
 use tidegate_store::clock::now_ms;
@@ -39,6 +44,7 @@ pub(crate) struct Grants {
 pub(crate) struct Vault {
     store: Arc<dyn GrantStore>,
     keyring: Arc<Keyring>,
+    salvage: Option<Salvage>,
     /// Applications that a token endpoint refused, and until when they rest.
     refused_apps: Mutex<HashMap<String, Instant>>,
 }
@@ -71,6 +77,8 @@ pub(crate) struct Grant {
     token_url: Url,
     keep: Arc<[(String, String)]>,
     client: Client,
+    /// Of a JWT bearer.
+    signer: Option<Arc<Signer>>,
 }
 
 impl Grant {
@@ -84,6 +92,7 @@ impl Grant {
         let (token_url, keep) = match &method.kind {
             AuthKind::Oauth2Code(code) => (&code.token_url, &code.keep),
             AuthKind::Oauth2Client(client) => (&client.token_url, &client.keep),
+            AuthKind::Oauth2Jwt(jwt) => (&jwt.token_url, &jwt.keep),
             _ => return Ok(None),
         };
         let app = connection.oauth_app.clone().ok_or_else(|| {
@@ -93,6 +102,13 @@ impl Grant {
             ))
         })?;
         let url = crate::endpoint::fill_url(token_url, &connection.config)?;
+        let signer = match &method.kind {
+            AuthKind::Oauth2Jwt(jwt) => {
+                let signer = Signer::of(connection, &app.client_id, &jwt.audience)?;
+                Some(Arc::new(signer))
+            }
+            _ => None,
+        };
         Ok(Some(Self {
             key: GrantKey {
                 tenant: connection.tenant.clone(),
@@ -104,6 +120,7 @@ impl Grant {
             token_url: mapped(config, url),
             keep: keep.as_slice().into(),
             client: Client::new(tenant.client(&connection.id, Some(&method.name)), config),
+            signer,
         }))
     }
 
@@ -127,11 +144,16 @@ pub(crate) fn mapped(config: &Config, url: Url) -> Url {
 }
 
 impl Grants {
-    pub(crate) fn new(store: Arc<dyn GrantStore>, keyring: Arc<Keyring>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn GrantStore>,
+        keyring: Arc<Keyring>,
+        salvage_dir: Option<PathBuf>,
+    ) -> Self {
         Self {
             vault: Arc::new(Vault {
                 store,
                 keyring,
+                salvage: salvage_dir.map(Salvage::new),
                 refused_apps: Mutex::default(),
             }),
             cells: Mutex::default(),
@@ -208,6 +230,32 @@ impl Grants {
         Ok(stored.is_some_and(|grant| grant.state != GrantState::NeedsReauth))
     }
 
+    /// A newer pair where the stored one is older than this.
+    pub(crate) async fn keep_alive(&self, grant: &Grant, idle_ms: u64) -> Result<bool, Error> {
+        match self.vault.store.grant(&grant.key).await? {
+            Some(stored)
+                if stored.state == GrantState::Active
+                    && stored.noted_at_ms.saturating_add(idle_ms) <= now_ms() =>
+            {
+                let (_, renewed) = self.token(grant, Some(stored.version)).await?;
+                Ok(renewed)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Forgets the grant here and in the store.
+    pub(crate) async fn revoke(&self, key: &GrantKey) -> Result<bool, Error> {
+        let cell = self.cell(key);
+        let mut state = cell.lock().await;
+        let removed = self.vault.store.remove_grant(key).await?;
+        if let Some(salvage) = &self.vault.salvage {
+            salvage.forget(key).await?;
+        }
+        *state = CellState::default();
+        Ok(removed)
+    }
+
     /// Stores a first pair, whatever was there.
     pub(crate) async fn replace(&self, grant: &Grant, tokens: Tokens) -> Result<(), Error> {
         let cell = self.cell(&grant.key);
@@ -245,8 +293,34 @@ fn purpose(key: &GrantKey, version: u64) -> String {
     format!("grant/{}/{}/{version}", key.connection, key.method)
 }
 
+/// A grant's state, and since when.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing {
+    state: GrantState,
+    noted_at_ms: u64,
+}
+
 impl Vault {
-    async fn load(&self, key: &GrantKey) -> Result<Option<(Arc<Current>, GrantState)>, Error> {
+    /// Takes over a pair that a dead process was given and could not store. It counts
+    /// only where no other pair came after.
+    async fn recover(&self, key: &GrantKey) -> Result<(), Error> {
+        let Some(salvage) = &self.salvage else {
+            return Ok(());
+        };
+        let Some(found) = salvage.find(key).await? else {
+            return Ok(());
+        };
+        let stored = self.store.grant(key).await?;
+        if stored.is_some_and(|stored| stored.version + 1 == found.version) {
+            let taken = self.store.put_grant(key, found.version, &found.sealed);
+            if taken.await? {
+                tracing::warn!(connection.id = %key.connection, method = key.method, "a pair of tokens was salvaged");
+            }
+        }
+        salvage.forget(key).await
+    }
+
+    async fn load(&self, key: &GrantKey) -> Result<Option<(Arc<Current>, Standing)>, Error> {
         let Some(stored) = self.store.grant(key).await? else {
             return Ok(None);
         };
@@ -261,7 +335,11 @@ impl Vault {
             version: stored.version,
             tokens,
         };
-        Ok(Some((Arc::new(current), stored.state)))
+        let standing = Standing {
+            state: stored.state,
+            noted_at_ms: stored.noted_at_ms,
+        };
+        Ok(Some((Arc::new(current), standing)))
     }
 
     async fn seal(&self, key: &GrantKey, version: u64, tokens: &Tokens) -> Result<Vec<u8>, Error> {

@@ -1,19 +1,27 @@
-//! Envelope encryption: the node's key wraps one data key for each tenant, and
-//! data keys seal what the store and the log keep. A deleted data key shreds all
-//! that it sealed.
+//! Envelope encryption: the node's key, or a key service, wraps one data key for each
+//! tenant, and data keys seal what the store and the log keep. A deleted data key
+//! shreds all that it sealed.
+
+mod node;
+mod transit;
+
+pub use transit::Transit;
 
 use crate::Error;
+use async_trait::async_trait;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
+use node::NodeKeys;
+use secrecy::SecretString;
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tidegate_domain::id::TenantId;
 use tidegate_store::grants::GrantStore;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
@@ -23,13 +31,30 @@ const NONCE_BYTES: usize = 24;
 /// The first byte of all that is sealed; a new cipher gets a new one.
 const FORMAT: u8 = 1;
 
+/// How long an opened data key is remembered: so long may a destroyed one live on in
+/// another process, and so long is a key service's absence not felt.
+const REMEMBERED: Duration = Duration::from_secs(300);
+
 type Key = Zeroizing<[u8; KEY_BYTES]>;
 
-/// Seals and opens. Its node key stays in one file, apart from the database.
+/// Wraps data keys. The context says whose a key is; it must come back with it.
+#[async_trait]
+pub trait KeyService: Send + Sync + std::fmt::Debug {
+    /// Encrypts a data key under the newest key.
+    async fn wrap(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Opens what [`KeyService::wrap`] made, then or under an older key.
+    async fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error>;
+
+    /// The same data key under the newest key; none where it is already.
+    async fn rewrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+}
+
+/// Seals and opens. Its node key stays apart from the database.
 pub struct Keyring {
-    wrapping: Key,
+    service: Arc<dyn KeyService>,
     mac: Key,
-    data_keys: Mutex<HashMap<TenantId, Arc<Key>>>,
+    data_keys: Mutex<HashMap<TenantId, (Instant, Arc<Key>)>>,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -44,15 +69,75 @@ impl Keyring {
     /// # Errors
     /// Where the file cannot be read or made, is not a key, or others may read it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let node = read_or_create(path).map_err(|source| Error::KeyFile {
+        Ok(Self::of(NodeKeys::open(path)?))
+    }
+
+    /// As [`Keyring::open`], with what such a file holds: from the environment.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where it is no key.
+    pub fn from_text(text: &SecretString) -> Result<Self, Error> {
+        Ok(Self::of(NodeKeys::from_text(text)?))
+    }
+
+    fn of(node: NodeKeys) -> Self {
+        Self {
+            mac: derive(&node.first(), b"tidegate mac 1"),
+            service: Arc::new(node),
+            data_keys: Mutex::default(),
+        }
+    }
+
+    /// Data keys are wrapped by this service; the node key makes codes only.
+    #[must_use]
+    pub fn wrapping_with(self, service: Arc<dyn KeyService>) -> Self {
+        Self { service, ..self }
+    }
+
+    /// Puts a new node key before the ones in the file. Running services take it up
+    /// with their next [`Keyring::rewrap_all`]; the older ones go on opening what they
+    /// wrapped.
+    ///
+    /// # Errors
+    /// [`Error::KeyFile`] where the file cannot be read or replaced.
+    pub fn rotate_file(path: &Path) -> Result<(), Error> {
+        node::rotate(path).map_err(|source| Error::KeyFile {
             path: path.to_owned(),
             source,
-        })?;
-        Ok(Self {
-            wrapping: derive(&node, b"tidegate wrap data keys 1"),
-            mac: derive(&node, b"tidegate mac 1"),
-            data_keys: Mutex::default(),
         })
+    }
+
+    /// Puts every data key under the newest wrapping key; says how many were not.
+    /// What is sealed stays as it is, and work goes on meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Unseal`], or what the key service says.
+    pub async fn rewrap_all(&self, store: &dyn GrantStore) -> Result<usize, Error> {
+        let mut rewrapped = 0;
+        for (tenant, wrapped) in store.data_keys().await? {
+            let context = bound_to(&tenant, "data key");
+            let Some(fresh) = self.service.rewrap(&context, &wrapped).await? else {
+                continue;
+            };
+            if store.rewrap_data_key(&tenant, &wrapped, &fresh).await? {
+                rewrapped += 1;
+            }
+        }
+        Ok(rewrapped)
+    }
+
+    /// Destroys the tenant's data key and with it all that it sealed, in the database,
+    /// its backups and the lake alike.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn destroy(&self, store: &dyn GrantStore, tenant: &TenantId) -> Result<bool, Error> {
+        let destroyed = store.destroy_data_key(tenant).await?;
+        self.data_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(tenant);
+        Ok(destroyed)
     }
 
     /// Seals under the tenant's data key. `purpose` says what and where the value
@@ -102,7 +187,8 @@ impl Keyring {
         }
         let mut fresh = Key::default();
         getrandom::fill(&mut fresh[..]).map_err(Error::Random)?;
-        let wrapped = encrypt(&self.wrapping, &bound_to(tenant, "data key"), &fresh[..])?;
+        let context = bound_to(tenant, "data key");
+        let wrapped = self.service.wrap(&context, &fresh[..]).await?;
         Ok(store.put_data_key(tenant, &wrapped).await?)
     }
 
@@ -117,9 +203,9 @@ impl Keyring {
         tenant: &TenantId,
         wrapped: &[u8],
     ) -> Result<(), Error> {
-        let theirs = self.unwrap_key(tenant, wrapped)?;
+        let theirs = self.unwrap_key(tenant, wrapped).await?;
         let kept = store.put_data_key(tenant, wrapped).await?;
-        let ours = self.unwrap_key(tenant, &kept)?;
+        let ours = self.unwrap_key(tenant, &kept).await?;
         if ours != theirs {
             return Err(Error::Unseal {
                 purpose: "data key (the tenant has another one already)".to_owned(),
@@ -149,21 +235,23 @@ impl Keyring {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(tenant)
-            .cloned();
+            .filter(|(since, _)| since.elapsed() < REMEMBERED)
+            .map(|(_, key)| Arc::clone(key));
         if let Some(key) = known {
             return Ok(key);
         }
         let wrapped = self.wrapped_data_key(store, tenant).await?;
-        let key = self.unwrap_key(tenant, &wrapped)?;
+        let key = self.unwrap_key(tenant, &wrapped).await?;
         Ok(self.remember(tenant, key))
     }
 
-    fn unwrap_key(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Key, Error> {
-        decrypt(&self.wrapping, &bound_to(tenant, "data key"), wrapped)
-            .and_then(|plain| Some(Key::new(plain.as_slice().try_into().ok()?)))
-            .ok_or_else(|| Error::Unseal {
-                purpose: "data key".to_owned(),
-            })
+    async fn unwrap_key(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Key, Error> {
+        let context = bound_to(tenant, "data key");
+        let plain = self.service.unwrap(&context, wrapped).await?;
+        match plain.as_slice().try_into() {
+            Ok(key) => Ok(Key::new(key)),
+            Err(_) => Err(foreign()),
+        }
     }
 
     fn remember(&self, tenant: &TenantId, key: Key) -> Arc<Key> {
@@ -171,8 +259,15 @@ impl Keyring {
         self.data_keys
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(tenant.clone(), Arc::clone(&key));
+            .insert(tenant.clone(), (Instant::now(), Arc::clone(&key)));
         key
+    }
+}
+
+/// A data key that no wrapping key here opens.
+fn foreign() -> Error {
+    Error::Unseal {
+        purpose: "data key".to_owned(),
     }
 }
 
@@ -221,62 +316,4 @@ fn decrypt(key: &Key, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         .decrypt(&XNonce::from(*nonce), Payload { msg, aad })
         .ok()
         .map(Zeroizing::new)
-}
-
-fn read_or_create(path: &Path) -> std::io::Result<Key> {
-    match std::fs::File::open(path) {
-        Ok(file) => read(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path),
-        Err(error) => Err(error),
-    }
-}
-
-fn read(mut file: std::fs::File) -> std::io::Result<Key> {
-    let refuse = |why| Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        return refuse("others may read it; run chmod 600 on it");
-    }
-    let mut text = Zeroizing::new(Vec::new());
-    Read::by_ref(&mut file).take(1024).read_to_end(&mut text)?;
-    let decoded = data_encoding::HEXLOWER
-        .decode(text.trim_ascii_end())
-        .map(Zeroizing::new);
-    match decoded.as_deref().map(|key| key.as_slice().try_into()) {
-        Ok(Ok(key)) => Ok(Key::new(key)),
-        _ => refuse("it does not hold 64 hexadecimal digits"),
-    }
-}
-
-/// Written whole under another name and linked, so that a crash leaves no half key
-/// and two processes that start together agree on one.
-fn create(path: &Path) -> std::io::Result<Key> {
-    let mut key = Key::default();
-    getrandom::fill(&mut key[..]).map_err(std::io::Error::other)?;
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(dir)?;
-    let mut suffix = [0; 8];
-    getrandom::fill(&mut suffix).map_err(std::io::Error::other)?;
-    let name = format!(".key-{}", data_encoding::HEXLOWER.encode(&suffix));
-    let fresh = dir.join(name);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    let text = Zeroizing::new(data_encoding::HEXLOWER.encode(&key[..]));
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&fresh, path);
-    std::fs::remove_file(&fresh)?;
-    std::fs::File::open(dir)?.sync_all()?;
-    match linked {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            read(std::fs::File::open(path)?)
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -9,6 +9,7 @@ mod ready;
 
 use crate::broker::{Shared, Tenant};
 use crate::call::Meters;
+use crate::cookie::Jar;
 use crate::dial::HttpClient;
 use crate::grant::{self, Grant, PendingAuthorization};
 use crate::limiter::{Bucket, Plan};
@@ -35,6 +36,7 @@ const BACKOFF: Backoff = Backoff {
 #[derive(Clone)]
 pub struct Session {
     inner: Arc<Inner>,
+    jar: Arc<Jar>,
 }
 
 struct Inner {
@@ -75,6 +77,16 @@ impl Session {
         };
         Self {
             inner: Arc::new(inner),
+            jar: Arc::default(),
+        }
+    }
+
+    /// The same way out with a cookie jar of its own: for another partition.
+    #[must_use]
+    pub fn with_own_cookies(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            jar: Arc::default(),
         }
     }
 
@@ -86,7 +98,7 @@ impl Session {
     pub async fn fetch(&self, request: Request, call: &Call) -> Result<Response, FetchFault> {
         let total = Duration::from_millis(self.inner.shared.config.total_timeout_ms);
         let deadline = call.deadline.min(Instant::now() + total);
-        let run = Box::pin(self.inner.fetch(&request, call, deadline));
+        let run = Box::pin(self.inner.fetch(&request, &self.jar, call, deadline));
         let fetched = tokio::select! {
             biased;
             () = call.cancel.cancelled() => Err(FetchFault::Cancelled),
@@ -153,8 +165,29 @@ impl Session {
                 inner.shared.grants.is_authorised(&key).await
             }
             AuthKind::Oauth2Client(_) => Ok(inner.connection.oauth_app.is_some()),
+            AuthKind::Oauth2Jwt(_) => Ok(inner.grant(method).is_ok()),
             _ => Ok(grant::of_secrets(&inner.connection, declared).is_ok()),
         }
+    }
+
+    /// Renews the pair of a grant that was not renewed for `idle_ms`, so that the
+    /// provider does not let it lapse. Says whether it was.
+    ///
+    /// # Errors
+    /// As a request that needs a fresh token.
+    pub async fn keep_alive(&self, method: &str, idle_ms: u64) -> Result<bool, Error> {
+        let grant = self.inner.grant(method)?;
+        self.inner.shared.grants.keep_alive(&grant, idle_ms).await
+    }
+
+    /// Forgets the grant: its tokens are gone from the store, and nothing is signed
+    /// with it again. False where there was none.
+    ///
+    /// # Errors
+    /// [`Error::Store`], or [`Error::Config`] for a method that has no grant.
+    pub async fn revoke(&self, method: &str) -> Result<bool, Error> {
+        let key = self.inner.grant(method)?.key;
+        self.inner.shared.grants.revoke(&key).await
     }
 
     /// What the session used so far.
@@ -187,11 +220,12 @@ impl Inner {
     async fn fetch(
         &self,
         request: &Request,
+        jar: &Jar,
         call: &Call,
         deadline: Instant,
     ) -> Result<Response, FetchFault> {
         let meters = Meters([&self.meter, &call.meter]);
-        let checked = self.check(request)?;
+        let checked = self.check(request, jar)?;
         let plan = self.plan().await?;
         let bucket = plan
             .bucket(request.bucket.as_deref())

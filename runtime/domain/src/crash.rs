@@ -1,5 +1,6 @@
 //! The names of the points at which a test may kill the process: one before and
-//! one after each step of the commit protocol (`docs/commit-protocol.md`).
+//! one after each step of the commit protocol (`docs/commit-protocol.md`), and of a
+//! token refresh.
 
 /// Every crash point of the commit protocol, in protocol order. `A1.before`
 /// stands before the step named A1, `A1.after` behind it.
@@ -28,4 +29,16 @@ pub const POINTS: &[&str] = &[
     "S7.after", // mark committed
     "S8.before",
     "S8.after", // remove the staged file
+];
+
+/// Every crash point of a token refresh, in its order.
+pub const REFRESH_POINTS: &[&str] = &[
+    "R1.before",
+    "R1.after", // take the right to refresh
+    "R2.before",
+    "R2.after", // ask the token endpoint
+    "R3.before",
+    "R3.after", // salvage the sealed answer
+    "R4.before",
+    "R4.after", // store it
 ];

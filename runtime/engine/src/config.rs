@@ -1,6 +1,7 @@
 //! What the operator decides for a node, and no tenant can.
 
 use crate::error::Error;
+use crate::keys::KeyConfig;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tidegate_domain::queue::Caps;
@@ -27,6 +28,8 @@ pub struct Config {
     pub target_directories: Vec<PathBuf>,
     /// What the worker takes on.
     pub worker: WorkerConfig,
+    /// Where the keys come from that tenants' keys are kept under.
+    pub keys: KeyConfig,
 }
 
 /// What a worker takes on.
@@ -103,6 +106,7 @@ impl Default for Config {
             target_origins: Vec::new(),
             target_directories: Vec::new(),
             worker: WorkerConfig::default(),
+            keys: KeyConfig::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod finished;
 pub mod joblog;
 mod kept;
+pub mod keys;
 mod landed;
 mod launch;
 pub mod node;

@@ -65,9 +65,10 @@ impl Node {
             Ok(opened) => Arc::new(opened?),
             Err(_) => return Err(Error::Store(tidegate_store::Error::Closed)),
         };
-        let keyring = Arc::new(Keyring::open(&keys.join("node.key"))?);
+        let keyring = Arc::new(config.keys.open(&keys.join("node.key"), &config.broker)?);
         let mut broker_config = config.broker.clone();
         broker_config.spool_dir.clone_from(&spool_dir);
+        broker_config.salvage_dir = Some(folder("salvage")?);
         let broker = Broker::new(
             broker_config,
             Arc::clone(&store) as _,

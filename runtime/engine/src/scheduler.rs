@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::worker::Handle;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_domain::job::{JobRequest, Trigger};
+use tidegate_domain::job::{Class, JobRequest, Trigger};
 use tidegate_store::clock::now_ms;
 use tidegate_store::schedules::ScheduleRow;
 use tidegate_store::upkeep::Retention;
@@ -23,6 +23,11 @@ const LOOK_MS_MAX: u64 = 1_000;
 const RETRY_MS: u64 = 60_000;
 /// Between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+/// A grant that was not renewed for so long is: providers let idle ones lapse after
+/// thirty days and more.
+const IDLE_GRANT_MS: u64 = 14 * 24 * 3_600_000;
+/// Idle grants that are renewed after one sweep.
+const IDLE_GRANTS_MAX: usize = 100;
 
 /// Fires schedules; one per database is enough, more do no harm.
 pub struct Scheduler {
@@ -55,6 +60,7 @@ impl Scheduler {
             if Instant::now() >= sweep_at {
                 sweep_at = Instant::now() + SWEEP_EVERY;
                 self.sweep().await;
+                self.keep_grants().await;
             }
             sleep(Duration::from_millis(look_at_ms.saturating_sub(now_ms()))).await;
         }
@@ -119,6 +125,39 @@ impl Scheduler {
         let request = JobRequest::Sync;
         let job = enqueue::job_for(store, tenant, sync, Trigger::Schedule, request).await?;
         Ok((Some(job), says.next_at_ms))
+    }
+
+    /// Renews what would lapse, and puts tenants' keys under the newest node key.
+    async fn keep_grants(&self) {
+        let store = &*self.node.store;
+        let before_ms = now_ms().saturating_sub(IDLE_GRANT_MS);
+        let idle = match store.idle_grants(before_ms, IDLE_GRANTS_MAX).await {
+            Ok(idle) => idle,
+            Err(error) => {
+                tracing::error!(%error, "idle grants cannot be read");
+                Vec::new()
+            }
+        };
+        for grant in idle {
+            let source = self
+                .node
+                .source(&grant.tenant, &grant.connection, Class::History);
+            let renewed = async {
+                let session = source.await?.session;
+                Ok::<_, Error>(session.keep_alive(&grant.method, IDLE_GRANT_MS).await?)
+            };
+            if let Err(error) = Box::pin(renewed).await {
+                tracing::warn!(
+                    tenant.id = %grant.tenant, connection.id = %grant.connection, error = %error.chain(),
+                    "an idle grant could not be renewed"
+                );
+            }
+        }
+        match self.node.keyring.rewrap_all(store).await {
+            Ok(0) => {}
+            Ok(rewrapped) => tracing::info!(rewrapped, "data keys are under the newest key now"),
+            Err(error) => tracing::error!(%error, "data keys cannot be put under the newest key"),
+        }
     }
 
     async fn sweep(&self) {

@@ -42,7 +42,7 @@ impl Source {
             tenant: self.tenant.clone(),
             connection: self.connection.clone(),
         };
-        let session = self.session.clone();
+        let session = self.session.with_own_cookies();
         let mut context = CallContext::new(session, Arc::clone(&self.hints), scope, stop.clone());
         context.secrets = Arc::clone(&self.secrets);
         context.blind = self.blind;

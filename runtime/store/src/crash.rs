@@ -3,10 +3,11 @@
 //!
 //! `TIDEGATE_CRASH=S3.after:2` kills the process (SIGKILL, nothing unwinds) the
 //! second time it comes by the point `S3.after`. The points are listed in
-//! [`tidegate_domain::crash::POINTS`].
+//! [`tidegate_domain::crash`].
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tidegate_domain::crash::{POINTS, REFRESH_POINTS};
 
 struct Armed {
     point: String,
@@ -31,7 +32,7 @@ fn armed() -> Option<&'static Armed> {
 /// Dies here if the environment says so.
 pub fn point(name: &str) {
     debug_assert!(
-        tidegate_domain::crash::POINTS.contains(&name),
+        POINTS.contains(&name) || REFRESH_POINTS.contains(&name),
         "{name} is not listed"
     );
     let Some(armed) = armed().filter(|armed| armed.point == name) else {

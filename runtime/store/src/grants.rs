@@ -25,6 +25,8 @@ pub enum GrantState {
     /// A refresh was sent and its answer lost; one more try with the same token
     /// may be within the provider's grace.
     Unknown,
+    /// The provider refused the pair once; it is asked again before a person is.
+    Refused,
     /// A person must authorise again.
     NeedsReauth,
 }
@@ -38,6 +40,9 @@ pub struct StoredGrant {
     pub sealed: Vec<u8>,
     /// Whether it can be used.
     pub state: GrantState,
+    /// Since when, by the database's clock: of the pair while it is active, else of
+    /// the state. Milliseconds since the epoch.
+    pub noted_at_ms: u64,
 }
 
 /// Grants, and the lease under which one is refreshed.
@@ -86,9 +91,32 @@ pub trait GrantStore: Send + Sync {
         state: GrantState,
     ) -> Result<bool, Error>;
 
+    /// Active grants whose pair is older than this, oldest first.
+    async fn idle_grants(&self, noted_before_ms: u64, limit: usize)
+    -> Result<Vec<GrantKey>, Error>;
+
+    /// Forgets the grant, whatever its state. False where there was none.
+    async fn remove_grant(&self, key: &GrantKey) -> Result<bool, Error>;
+
     /// The tenant's wrapped data key, if it has one.
     async fn data_key(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>, Error>;
 
     /// Stores a wrapped data key unless there is one; returns the one that stays.
     async fn put_data_key(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Vec<u8>, Error>;
+
+    /// Every tenant that has a data key, and the key as it is wrapped.
+    async fn data_keys(&self) -> Result<Vec<(TenantId, Vec<u8>)>, Error>;
+
+    /// Puts the same data key under another wrapping, if it still has the old one.
+    /// False where it was replaced or removed meanwhile.
+    async fn rewrap_data_key(
+        &self,
+        tenant: &TenantId,
+        old: &[u8],
+        new: &[u8],
+    ) -> Result<bool, Error>;
+
+    /// Destroys the tenant's data key and all grants: nothing that it sealed can be
+    /// opened again. False where there was none.
+    async fn destroy_data_key(&self, tenant: &TenantId) -> Result<bool, Error>;
 }

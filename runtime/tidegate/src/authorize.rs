@@ -87,31 +87,28 @@ pub(crate) async fn through(
         .authorize_url(method, &format!("http://127.0.0.1:{port}/callback"))
         .await?;
     visit(pending.url.clone()).await?;
-    let answer = tokio::time::timeout(PATIENCE, callback(listener)).await;
-    let answer = answer.context("nobody consented in time; run the command again")??;
+    let answer = tokio::time::timeout(PATIENCE, callback(listener, &pending.state)).await;
+    let code = answer.context("nobody consented in time; run the command again")??;
+    let state = pending.state.clone();
     session
-        .complete_authorization(pending, &answer.code, &answer.state)
+        .complete_authorization(pending, &code, &state)
         .await?;
     Ok(())
 }
 
-struct Answer {
-    code: String,
-    state: String,
-}
-
-/// Serves until the provider's answer has come.
-async fn callback(listener: TcpListener) -> Result<Answer> {
+/// Serves until the provider's answer has come: the one with this state. Anybody on
+/// this machine can send others, and they end nothing.
+async fn callback(listener: TcpListener, state: &str) -> Result<String> {
     let (sender, mut answers) = mpsc::channel(1);
     loop {
         let (stream, _) = listener
             .accept()
             .await
             .context("the loopback address failed")?;
-        let sender = sender.clone();
+        let (sender, state) = (sender.clone(), state.to_owned());
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-            let sender = sender.clone();
-            async move { Ok::<_, std::convert::Infallible>(answer(&request, &sender)) }
+            let answer = answer(&request, &state, &sender);
+            async move { Ok::<_, std::convert::Infallible>(answer) }
         });
         // A browser may open connections that it never uses, so each gets little time.
         let connection = hyper::server::conn::http1::Builder::new()
@@ -129,7 +126,8 @@ async fn callback(listener: TcpListener) -> Result<Answer> {
 
 fn answer(
     request: &Request<hyper::body::Incoming>,
-    sender: &mpsc::Sender<Result<Answer>>,
+    expected_state: &str,
+    sender: &mpsc::Sender<Result<String>>,
 ) -> Response<Full<Bytes>> {
     let reply = |status, text: &'static str| {
         let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
@@ -145,15 +143,21 @@ fn answer(
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.into_owned())
     };
-    let (result, page) = match (value("code"), value("state")) {
-        (Some(code), Some(state)) => (
-            Ok(Answer { code, state }),
+    if value("state").as_deref() != Some(expected_state) {
+        return reply(
+            StatusCode::BAD_REQUEST,
+            "This answer belongs to another authorisation.\n",
+        );
+    }
+    let (result, page) = match value("code") {
+        Some(code) => (
+            Ok(code),
             reply(
                 StatusCode::OK,
                 "Authorised. You can close this page and go back to the terminal.\n",
             ),
         ),
-        _ => {
+        None => {
             let reason = value("error").unwrap_or_else(|| "no code was given".to_owned());
             let safe: String = reason
                 .chars()
@@ -173,4 +177,52 @@ fn answer(
         tracing::debug!("a second answer came and was ignored");
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    async fn send(port: u16, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn answers_with_another_state_end_nothing_and_the_right_one_does() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let browser = async {
+            for path in [
+                "/callback?code=theirs&state=other",
+                "/callback?code=theirs",
+                "/callback?error=access_denied&state=other",
+                "/callback?error=access_denied",
+            ] {
+                assert!(send(port, path).await.starts_with("HTTP/1.1 400"), "{path}");
+            }
+            assert!(send(port, "/favicon.ico").await.starts_with("HTTP/1.1 404"));
+            let right = send(port, "/callback?code=ours&state=right").await;
+            assert!(right.starts_with("HTTP/1.1 200"));
+        };
+        let (code, ()) = tokio::join!(callback(listener, "right"), browser);
+        assert_eq!(code.unwrap(), "ours");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_with_the_right_state_ends_the_wait() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let path = "/callback?error=access_denied&state=right";
+        let (code, _) = tokio::join!(callback(listener, "right"), send(port, path));
+        assert!(code.unwrap_err().to_string().contains("access_denied"));
+    }
 }

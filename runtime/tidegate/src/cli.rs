@@ -65,6 +65,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// Rotate the node key, which tenants' keys are kept under.
+    #[command(subcommand)]
+    NodeKey(NodeKeyCommand),
     /// Save a service's database, as of one moment, while it runs.
     Backup {
         #[command(flatten)]
@@ -335,6 +338,17 @@ pub(crate) enum JobsCommand {
         /// All whose last job failed for this reason.
         #[arg(long, value_parser = parse_word::<Reason>)]
         reason: Option<Reason>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeKeyCommand {
+    /// Put a new key before the ones in the file. A running service takes it up within
+    /// the hour, one that does not run at its start; nothing waits for it.
+    Rotate {
+        /// The file; `keys/node.key` of the state directory without it.
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
 }
 

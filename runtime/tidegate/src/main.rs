@@ -15,6 +15,7 @@ mod jobs;
 mod keys;
 mod lake;
 mod node;
+mod node_key;
 mod plan;
 mod push;
 mod remote;
@@ -59,6 +60,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => serve::run(&place, &arguments).await,
         Command::Jobs { server, command } => jobs::run(&server, command, place.json).await,
         Command::Keys { server, command } => keys::run(&place, &server, command).await,
+        Command::NodeKey(command) => node_key::run(&place, command),
         Command::Backup { server, file } => backup::run(&server, &file, place.json).await,
         Command::Sync(SyncCommand::Run { file }) => sync_run::run(&place, &file).await,
         Command::Connections { server, command } => {

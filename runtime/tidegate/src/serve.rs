@@ -88,6 +88,9 @@ async fn serve(mut settings: Settings, telemetry: &Telemetry, json: bool) -> Res
     }
     let node = Node::open(&settings.state, node::compiler()?, settings.node.clone()).await?;
     let node = Arc::new(node);
+    for own in [addresses.api, addresses.health] {
+        node.broker.dialer().keep_off(own);
+    }
     let service = Service::start(&settings, &node, (api_listener, health_listener), telemetry)?;
     let key = first_start::begin(&*node.store).await?;
     announce(&settings, addresses, key.as_ref(), json);

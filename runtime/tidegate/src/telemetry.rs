@@ -157,5 +157,9 @@ fn log_layer(format: Format) -> Sink {
 
 /// Figures are not for reading.
 fn without_figures(filter: EnvFilter) -> EnvFilter {
-    filter.add_directive(measure::off())
+    // Below `info`, h2 shows every frame: paths, and with them keys in their queries.
+    let frames = "h2=info".parse();
+    filter
+        .add_directive(measure::off())
+        .add_directive(frames.expect("a target and a level make a directive"))
 }

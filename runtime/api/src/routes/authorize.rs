@@ -60,7 +60,7 @@ pub(crate) enum Standing {
     Missing,
     /// It works.
     Active,
-    /// A refresh was sent and its answer lost; it is tried again.
+    /// A refresh was sent and its answer lost, or it was refused once; it is tried again.
     Unknown,
     /// A person must authorise it again.
     NeedsReauth,
@@ -154,7 +154,7 @@ pub(crate) async fn list_authorizations(
             state: match grant.map(|grant| grant.state) {
                 None => Standing::Missing,
                 Some(GrantState::Active) => Standing::Active,
-                Some(GrantState::Unknown) => Standing::Unknown,
+                Some(GrantState::Unknown | GrantState::Refused) => Standing::Unknown,
                 Some(GrantState::NeedsReauth) => Standing::NeedsReauth,
             },
         });

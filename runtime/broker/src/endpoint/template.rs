@@ -36,12 +36,6 @@ pub(crate) fn kept_name(base_url: &str) -> Option<&str> {
 pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), Error> {
     for endpoint in &manifest.endpoints {
         check(&manifest.id, &endpoint.name, &endpoint.base_url)?;
-        if endpoint.cookies {
-            return Err(Error::config(format!(
-                "endpoint {} of connector {} wants cookies, which this build does not keep",
-                endpoint.name, manifest.id
-            )));
-        }
         if let Some(path) = endpoint.paths.iter().find(|path| !path.starts_with('/')) {
             return Err(Error::config(format!(
                 "path {path:?} of endpoint {} must start with a slash",
@@ -53,6 +47,7 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), Error> {
         let urls: &[&str] = match &method.kind {
             AuthKind::Oauth2Code(code) => &[&code.authorize_url, &code.token_url],
             AuthKind::Oauth2Client(client) => &[&client.token_url],
+            AuthKind::Oauth2Jwt(jwt) => &[&jwt.token_url],
             _ => &[],
         };
         for url in urls {

@@ -18,7 +18,6 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), Error> {
     };
     for method in &manifest.auth {
         match &method.kind {
-            AuthKind::Oauth2Jwt(_) => return unsupported(method, "an OAuth JWT bearer"),
             AuthKind::SignedJwt { .. } => return unsupported(method, "a signed JWT"),
             AuthKind::AwsSigv4 { .. } => return unsupported(method, "an AWS signature"),
             AuthKind::StaticKeys(parts) => {
@@ -30,7 +29,10 @@ pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), Error> {
                     }
                 }
             }
-            AuthKind::Oauth2Code(_) | AuthKind::Oauth2Client(_) | AuthKind::Basic => {}
+            AuthKind::Oauth2Code(_)
+            | AuthKind::Oauth2Client(_)
+            | AuthKind::Oauth2Jwt(_)
+            | AuthKind::Basic => {}
         }
     }
     Ok(())

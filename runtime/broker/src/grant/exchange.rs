@@ -17,8 +17,6 @@ use std::time::Duration;
 use tidegate_domain::manifest::AuthKind;
 use tidegate_store::clock::now_ms;
 
-/// The whole of a token request. The right to refresh outlives it.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 /// A token answer is small.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// What is assumed where a life is given that no clock can hold.
@@ -32,6 +30,16 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// How long the right to refresh holds: more than the token request's deadline,
+    /// since the provider cannot be fenced.
+    pub(super) fn right_ms(&self) -> u64 {
+        self.config.token_timeout_ms.saturating_mul(9) / 4
+    }
+
+    pub(super) fn refusal_confirmed_after_ms(&self) -> u64 {
+        self.config.refusal_confirmed_after_ms
+    }
+
     pub(super) fn new(http: HttpClient<Full<Bytes>>, config: &Arc<Config>) -> Self {
         Self {
             http,
@@ -76,7 +84,8 @@ pub(super) async fn ask(
         Meters([&meter, &meter]),
         |_| (),
     );
-    match tokio::time::timeout(TIMEOUT, exchange).await {
+    let whole = Duration::from_millis(grant.client.config.token_timeout_ms);
+    match tokio::time::timeout(whole, exchange).await {
         Err(_) => Outcome::Lost,
         Ok(Err(broken)) if broken.reached => Outcome::Lost,
         Ok(Err(broken)) => Outcome::Unavailable(broken.fault.to_string()),
@@ -93,7 +102,8 @@ fn build(grant: &Grant, form: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, F
     let app = &grant.app;
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(form);
-    if !by_header {
+    // A signed statement says who asks.
+    if !by_header && grant.signer.is_none() {
         body.append_pair("client_id", &app.client_id);
         body.append_pair("client_secret", app.client_secret.expose_secret());
     }

@@ -2,20 +2,19 @@
 //! the store's, and durable before anyone sees the new pair.
 
 use super::exchange::{self, Outcome};
-use super::{CellState, Current, Grant, Tokens, Vault};
+use super::{CellState, Current, Grant, Standing, Tokens, Vault};
 use crate::Error;
 use secrecy::ExposeSecret;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tidegate_domain::id::OwnerToken;
 use tidegate_domain::manifest::AuthKind;
+use tidegate_store::clock::now_ms;
+use tidegate_store::crash;
 use tidegate_store::grants::GrantState;
 use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 
-/// How long the right to refresh holds: more than the token request's deadline,
-/// since the provider cannot be fenced.
-const RIGHT_MS: u64 = 45_000;
 /// How often another process' refresh is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// A declined request is not repeated for this long.
@@ -24,6 +23,9 @@ const REST: Duration = Duration::from_secs(60);
 /// with the next request.
 const STORE_TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// RFC 7523, 2.1.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A pair that was given and is not stored yet.
 pub(super) struct Unsaved {
@@ -46,16 +48,17 @@ pub(super) async fn renew(
         }
     }
     rest(vault, grant, cell)?;
-    if matches!(grant.method.kind, AuthKind::Oauth2Client(_)) {
-        return client_credentials(vault, grant, cell).await;
+    if !matches!(grant.method.kind, AuthKind::Oauth2Code(_)) {
+        return for_the_asking(vault, grant, cell).await;
     }
-    let Some((current, state)) = vault.load(&grant.key).await? else {
+    vault.recover(&grant.key).await?;
+    let Some((current, standing)) = vault.load(&grant.key).await? else {
         return Err(Error::Auth(format!(
             "connection {} is not authorised; authorise {}",
             grant.key.connection, grant.key.method
         )));
     };
-    if state == GrantState::NeedsReauth {
+    if standing.state == GrantState::NeedsReauth {
         cell.current = None;
         return Err(needs_reauth(grant));
     }
@@ -64,7 +67,7 @@ pub(super) async fn renew(
         return Ok((current, false));
     }
     let span = tracing::info_span!("oauth.refresh", error.type = tracing::field::Empty);
-    let refreshed = refresh(vault, grant, cell, state)
+    let refreshed = refresh(vault, grant, cell, standing)
         .instrument(span.clone())
         .await;
     if let Err(error) = &refreshed {
@@ -80,6 +83,13 @@ fn needs_reauth(grant: &Grant) -> Error {
     ))
 }
 
+fn to_be_confirmed(grant: &Grant) -> Error {
+    unreachable_now(
+        grant,
+        "it refused the authorisation and is asked once more before a person is".to_owned(),
+    )
+}
+
 fn not_renewable(grant: &Grant) -> Error {
     Error::Auth(format!(
         "the token of connection {} is no longer taken and cannot be renewed; authorise {} again",
@@ -88,11 +98,9 @@ fn not_renewable(grant: &Grant) -> Error {
 }
 
 fn app_refused(grant: &Grant) -> Error {
-    Error::Auth(format!(
-        "the provider refuses the OAuth application {}; an operator must correct its id or \
-         secret (no authorisation was changed)",
-        grant.app.client_id
-    ))
+    Error::Application {
+        client_id: grant.app.client_id.clone(),
+    }
 }
 
 /// Repeats the last refusal for a while instead of asking again.
@@ -145,13 +153,20 @@ async fn refresh(
     vault: &Vault,
     grant: &Grant,
     cell: &mut CellState,
-    mut state: GrantState,
+    standing: Standing,
 ) -> Result<(Arc<Current>, bool), Error> {
     let Some(current) = cell.current.clone() else {
         return Err(needs_reauth(grant));
     };
     let token = current.tokens.refresh.as_ref();
     let token = token.ok_or_else(|| not_renewable(grant))?;
+    let mut state = standing.state;
+    let confirmed_at_ms = standing
+        .noted_at_ms
+        .saturating_add(grant.client.refusal_confirmed_after_ms());
+    if state == GrantState::Refused && now_ms() < confirmed_at_ms {
+        return Err(to_be_confirmed(grant));
+    }
     let form = [
         ("grant_type", "refresh_token"),
         ("refresh_token", token.expose_secret()),
@@ -166,7 +181,10 @@ async fn refresh(
             version: current.version,
             owner,
         };
-        match exchange::ask(grant, &form, Some(&current.tokens)).await {
+        crash::point("R2.before");
+        let outcome = exchange::ask(grant, &form, Some(&current.tokens)).await;
+        crash::point("R2.after");
+        match outcome {
             Outcome::Tokens(tokens) => {
                 let unsaved = Unsaved {
                     version: current.version,
@@ -178,12 +196,22 @@ async fn refresh(
             }
             Outcome::GrantRefused => {
                 // A loser of a race holds a token that the winner replaced. It
-                // changes nothing: the version moved.
-                if back.give(GrantState::NeedsReauth).await? {
-                    cell.current = None;
-                    return Err(needs_reauth(grant));
+                // changes nothing: the version moved. Providers refuse by mistake, too,
+                // so the first refusal is confirmed, unless an answer was lost before
+                // it.
+                let first = state == GrantState::Active;
+                let next = match first {
+                    true => GrantState::Refused,
+                    false => GrantState::NeedsReauth,
+                };
+                if !back.give(next).await? {
+                    return moved(vault, grant, cell).await;
                 }
-                return moved(vault, grant, cell).await;
+                if first {
+                    return Err(to_be_confirmed(grant));
+                }
+                cell.current = None;
+                return Err(needs_reauth(grant));
             }
             Outcome::AppRefused => {
                 back.give(state).await?;
@@ -221,13 +249,16 @@ async fn begin(vault: &Vault, grant: &Grant, version: u64) -> Result<Option<Owne
     getrandom::fill(&mut random).map_err(Error::Random)?;
     let owner = OwnerToken::from_bytes(random);
     // Longer than any right holds: then it is free, or the version moved.
-    let patience = Instant::now() + Duration::from_millis(2 * RIGHT_MS);
+    let right_ms = grant.client.right_ms();
+    let patience = Instant::now() + Duration::from_millis(2 * right_ms);
+    crash::point("R1.before");
     loop {
         let begun = vault
             .store
-            .begin_refresh(&grant.key, version, owner, RIGHT_MS)
+            .begin_refresh(&grant.key, version, owner, right_ms)
             .await?;
         if begun {
+            crash::point("R1.after");
             return Ok(Some(owner));
         }
         let stored = vault.store.grant(&grant.key).await?;
@@ -254,7 +285,7 @@ async fn moved(
     cell: &mut CellState,
 ) -> Result<(Arc<Current>, bool), Error> {
     match vault.load(&grant.key).await? {
-        Some((current, GrantState::Active | GrantState::Unknown)) => {
+        Some((current, standing)) if standing.state != GrantState::NeedsReauth => {
             cell.current = Some(Arc::clone(&current));
             Ok((current, false))
         }
@@ -275,6 +306,16 @@ async fn save(
 ) -> Result<Arc<Current>, Error> {
     let version = unsaved.version + 1;
     let sealed = vault.seal(&grant.key, version, &unsaved.tokens).await?;
+    if let Some(salvage) = &vault.salvage {
+        crash::point("R3.before");
+        // Without it the store is all there is; that it may fail, too, is no reason
+        // not to try.
+        if let Err(error) = salvage.keep(&grant.key, version, &sealed).await {
+            tracing::error!(%error, "a new pair of tokens could not be salvaged");
+        }
+        crash::point("R3.after");
+    }
+    crash::point("R4.before");
     let mut tries = 0;
     let stored = loop {
         tries += 1;
@@ -294,6 +335,7 @@ async fn save(
             }
         }
     };
+    crash::point("R4.after");
     let tokens = unsaved.tokens;
     let current = if stored {
         Arc::new(Current { version, tokens })
@@ -306,6 +348,11 @@ async fn save(
         }
     };
     cell.current = Some(Arc::clone(&current));
+    if let Some(salvage) = &vault.salvage
+        && let Err(error) = salvage.forget(&grant.key).await
+    {
+        tracing::warn!(%error, "a stored pair of tokens is still salvaged");
+    }
     Ok(current)
 }
 
@@ -327,16 +374,27 @@ impl Back<'_> {
 }
 
 /// Such tokens are had for the asking, so they live in memory only.
-async fn client_credentials(
+async fn for_the_asking(
     vault: &Vault,
     grant: &Grant,
     cell: &mut CellState,
 ) -> Result<(Arc<Current>, bool), Error> {
     let scope = match &grant.method.kind {
         AuthKind::Oauth2Client(client) => client.scopes.join(" "),
+        AuthKind::Oauth2Jwt(jwt) => jwt.scopes.join(" "),
         _ => String::new(),
     };
-    let mut form = vec![("grant_type", "client_credentials")];
+    let assertion = match &grant.signer {
+        Some(signer) => Some(signer.sign(now_ms())?),
+        None => None,
+    };
+    let mut form = match &assertion {
+        Some(assertion) => vec![
+            ("grant_type", JWT_BEARER),
+            ("assertion", assertion.expose_secret()),
+        ],
+        None => vec![("grant_type", "client_credentials")],
+    };
     if !scope.is_empty() {
         form.push(("scope", &scope));
     }

@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use zeroize::Zeroizing;
 
 const MINUTE_MS: u64 = 60_000;
@@ -34,9 +35,19 @@ impl Tokens {
     /// Whether the token outlives a request begun now: a tenth of its life or five
     /// minutes are kept back, but never more than half of a short life.
     pub(crate) fn is_fresh(&self, now_ms: u64) -> bool {
-        let margin_ms = (self.life_ms / 10).max(5 * MINUTE_MS).min(self.life_ms / 2);
+        let margin_ms = self.margin_ms();
         self.expires_at_ms
             .is_none_or(|expires_at_ms| now_ms.saturating_add(margin_ms) < expires_at_ms)
+    }
+
+    /// Spread by a tenth either way, so that grants of one hour are not renewed in one
+    /// minute. The same token has the same margin in every process.
+    fn margin_ms(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.access.expose_secret().hash(&mut hasher);
+        let percent = 90 + hasher.finish() % 21;
+        let margin_ms = (self.life_ms / 10).max(5 * MINUTE_MS) / 100 * percent;
+        margin_ms.min(self.life_ms / 2)
     }
 
     /// Whether it may still be taken, where no newer one is to be had.
@@ -88,18 +99,30 @@ mod tests {
 
     #[test]
     fn tokens_are_renewed_before_they_expire_and_short_ones_at_half_their_life() {
-        for (life_ms, margin_ms) in [
-            (7_200_000, 720_000),
-            (1_800_000, 300_000),
-            (60_000, 30_000),
-            (1_000, 500),
-        ] {
+        let mut margins = std::collections::BTreeSet::new();
+        for number in 0..50 {
+            for (life_ms, margin_ms) in [(7_200_000, 720_000), (1_800_000, 300_000)] {
+                let mut tokens = tokens(life_ms);
+                tokens.access = format!("token-{number}").into();
+                let at = |margin_ms| 1_000_000_000 + life_ms - margin_ms;
+                assert!(
+                    tokens.is_fresh(at(margin_ms * 11 / 10) - 1),
+                    "life {life_ms}"
+                );
+                assert!(!tokens.is_fresh(at(margin_ms * 9 / 10)), "life {life_ms}");
+                assert!(tokens.is_alive(at(0) - 1));
+                assert!(!tokens.is_alive(at(0)));
+                margins.insert(tokens.margin_ms());
+            }
+        }
+        assert!(margins.len() > 10, "they are spread");
+        for (life_ms, margin_ms) in [(60_000, 30_000), (1_000, 500)] {
             let tokens = tokens(life_ms);
             let last = 1_000_000_000 + life_ms - margin_ms - 1;
-            assert!(tokens.is_fresh(last), "life {life_ms}");
-            assert!(!tokens.is_fresh(last + 1), "life {life_ms}");
-            assert!(tokens.is_alive(last + margin_ms));
-            assert!(!tokens.is_alive(last + margin_ms + 1));
+            assert!(
+                tokens.is_fresh(last) && !tokens.is_fresh(last + 1),
+                "life {life_ms}"
+            );
         }
         let mut endless = tokens(0);
         endless.expires_at_ms = None;

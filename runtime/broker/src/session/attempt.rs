@@ -9,7 +9,7 @@ use crate::dial::HttpClient;
 use crate::endpoint::Allowed;
 use crate::limiter::{Bucket, Permit, Plan};
 use crate::transport::{self, Broken, Received};
-use crate::{FetchFault, Response, answer};
+use crate::{FetchFault, Origin, Response, answer};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::Full;
@@ -76,6 +76,9 @@ impl Attempt<'_> {
             Ok(received) => span.record("http.response.status_code", received.status),
             Err(broken) => span.record("error.type", tracing::field::display(broken.fault.fault())),
         };
+        if let (Ok(received), Some(origin)) = (&received, cookie_origin(&allowed)) {
+            checked.jar.take(&origin, &received.headers);
+        }
         match received {
             Ok(received) => self.judge(checked, allowed, &signature, received, sent_at_ms),
             Err(broken) => {
@@ -210,6 +213,11 @@ fn repeatable(checked: &Checked<'_>) -> bool {
     request.method.is_idempotent() || request.idempotency_key.is_some()
 }
 
+/// Whose cookies they are, where the endpoint keeps any.
+fn cookie_origin(allowed: &Allowed) -> Option<Origin> {
+    Origin::of(&allowed.url).filter(|_| allowed.cookies)
+}
+
 fn signed(
     checked: &Checked<'_>,
     allowed: &Allowed,
@@ -219,6 +227,9 @@ fn signed(
     let mut url = allowed.url.clone();
     if let Some(credential) = &signature.credential {
         credential.sign(&mut headers, &mut url)?;
+    }
+    if let Some(cookies) = cookie_origin(allowed).and_then(|origin| checked.jar.header(&origin)) {
+        headers.insert(http::header::COOKIE, cookies);
     }
     let mut request = http::Request::new(Full::new(checked.body.clone()));
     *request.method_mut() = checked.request.method.into();

@@ -1,6 +1,7 @@
 //! What of a request is checked once, before any try.
 
 use super::Inner;
+use crate::cookie::Jar;
 use crate::grant::{self, Grant};
 use crate::request::Payload;
 use crate::{FetchFault, Request, header};
@@ -16,10 +17,15 @@ pub(super) struct Checked<'a> {
     pub(super) method: Option<&'a AuthMethod>,
     pub(super) grant: Option<Grant>,
     pub(super) units: u64,
+    pub(super) jar: &'a Jar,
 }
 
 impl Inner {
-    pub(super) fn check<'a>(&'a self, request: &'a Request) -> Result<Checked<'a>, FetchFault> {
+    pub(super) fn check<'a>(
+        &'a self,
+        request: &'a Request,
+        jar: &'a Jar,
+    ) -> Result<Checked<'a>, FetchFault> {
         let missing = || FetchFault::Invalid("the manifest has no such auth method".to_owned());
         let name = request.auth.as_deref();
         let method = match name {
@@ -36,10 +42,12 @@ impl Inner {
             .entry(http::header::USER_AGENT)
             .or_insert(HeaderValue::from_static("tidegate"));
         let grant = match method.map(|method| &method.kind) {
-            Some(AuthKind::Oauth2Code(_) | AuthKind::Oauth2Client(_)) => Some(
-                self.grant(name.unwrap_or_default())
-                    .map_err(FetchFault::Host)?,
-            ),
+            Some(AuthKind::Oauth2Code(_) | AuthKind::Oauth2Client(_) | AuthKind::Oauth2Jwt(_)) => {
+                Some(
+                    self.grant(name.unwrap_or_default())
+                        .map_err(FetchFault::Host)?,
+                )
+            }
             _ => None,
         };
         Ok(Checked {
@@ -49,6 +57,7 @@ impl Inner {
             method,
             grant,
             units: u64::from(request.cost.max(1)),
+            jar,
         })
     }
 }

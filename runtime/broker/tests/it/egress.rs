@@ -216,3 +216,36 @@ async fn a_cancelled_call_ends_at_once() {
     let (answer, ()) = tokio::join!(session.fetch(get("/v1/x"), &call), cancel);
     assert!(matches!(answer, Err(FetchFault::Cancelled)));
 }
+
+#[tokio::test]
+async fn cookies_are_kept_for_a_partition_where_an_endpoint_declares_them() {
+    let server = Server::start(|seen| async move {
+        let cookie = format!("session=CANARY-{}; Path=/; Secure", seen.index);
+        Ok(with(reply(200, "{}"), "set-cookie", &cookie))
+    })
+    .await;
+    let fixture = Fixture::with(&server, |_, manifest| {
+        let mut streaming = endpoint("streaming", "https://login.crm.test", &[]);
+        streaming.cookies = true;
+        manifest.endpoints.push(streaming);
+    });
+    let session = fixture.session();
+    let (first, second) = (session.with_own_cookies(), session.with_own_cookies());
+    for (partition, request) in [
+        (&first, at("streaming")),
+        (&first, at("streaming")),
+        (&second, at("streaming")),
+        (&first, get("/v1/x")),
+        (&first.clone(), at("streaming")),
+    ] {
+        let answer = fetch(partition, request).await.ok().unwrap();
+        assert!(answer.headers.iter().all(|(name, _)| name != "set-cookie"));
+    }
+    let sent: Vec<_> = server
+        .seen()
+        .iter()
+        .map(|seen| seen.header("cookie").map(str::to_owned))
+        .collect();
+    let cookie = |number: usize| Some(format!("session=CANARY-{number}"));
+    assert_eq!(sent, [None, cookie(0), None, None, cookie(1)]);
+}

@@ -73,4 +73,28 @@ impl GrantStore for Faulty {
     async fn put_data_key(&self, tenant: &TenantId, wrapped: &[u8]) -> Result<Vec<u8>, Error> {
         self.inner.put_data_key(tenant, wrapped).await
     }
+    async fn idle_grants(
+        &self,
+        noted_before_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<GrantKey>, Error> {
+        self.inner.idle_grants(noted_before_ms, limit).await
+    }
+    async fn remove_grant(&self, key: &GrantKey) -> Result<bool, Error> {
+        self.inner.remove_grant(key).await
+    }
+    async fn data_keys(&self) -> Result<Vec<(TenantId, Vec<u8>)>, Error> {
+        self.inner.data_keys().await
+    }
+    async fn rewrap_data_key(
+        &self,
+        tenant: &TenantId,
+        old: &[u8],
+        new: &[u8],
+    ) -> Result<bool, Error> {
+        self.inner.rewrap_data_key(tenant, old, new).await
+    }
+    async fn destroy_data_key(&self, tenant: &TenantId) -> Result<bool, Error> {
+        self.inner.destroy_data_key(tenant).await
+    }
 }

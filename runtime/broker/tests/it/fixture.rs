@@ -12,7 +12,7 @@ use tidegate_broker::{
 use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_domain::manifest::{
     AuthKind, AuthMethod, Endpoint, EndpointRole, KeyPart, KeyPlace, Limit, LimitRule, LimitScope,
-    Manifest, OauthClient, OauthCode, ResponseClass, ResponseRule,
+    Manifest, OauthClient, OauthCode, OauthJwt, ResponseClass, ResponseRule,
 };
 use tidegate_store::SqliteStore;
 use tidegate_store::grants::GrantStore;
@@ -173,6 +173,7 @@ fn manifest() -> Manifest {
         auth: vec![
             method("oauth", AuthKind::Oauth2Code(oauth_code())),
             method("client", AuthKind::Oauth2Client(oauth_client())),
+            method("jwt", AuthKind::Oauth2Jwt(oauth_jwt())),
             method("header_key", key(KeyPlace::Header("x-key".to_owned()))),
             method("query_key", key(KeyPlace::Query("api_key".to_owned()))),
             method("basic", AuthKind::Basic),
@@ -213,6 +214,15 @@ fn oauth_client() -> OauthClient {
         scopes: vec!["read".to_owned()],
         basic_client_auth: true,
         keep: Vec::new(),
+    }
+}
+
+fn oauth_jwt() -> OauthJwt {
+    OauthJwt {
+        token_url: format!("{LOGIN}/token"),
+        audience: LOGIN.to_owned(),
+        scopes: Vec::new(),
+        keep: vec![("host".to_owned(), "/instance_url".to_owned())],
     }
 }
 

@@ -8,7 +8,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidegate_broker::{FetchFault, Request, Target};
+use tidegate_broker::{Error, FetchFault, Request, Target};
+use tidegate_domain::Fault;
 use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_store::SqliteStore;
 use tidegate_store::grants::{GrantKey, GrantState};
@@ -17,10 +18,10 @@ use tokio::time::sleep;
 /// An authorisation server and an API in one. Only the newest refresh token and the
 /// newest access token are taken.
 #[derive(Default)]
-struct Provider {
+pub(crate) struct Provider {
     issued: AtomicUsize,
     token_requests: AtomicUsize,
-    life_s: AtomicU64,
+    pub(crate) life_s: AtomicU64,
     /// Rotate, and then break the connection, so many times.
     answers_to_lose: AtomicUsize,
     /// Refuse with this error.
@@ -70,12 +71,12 @@ impl Provider {
         Ok(reply(200, answer.to_string()))
     }
 
-    fn token_requests(&self) -> usize {
+    pub(crate) fn token_requests(&self) -> usize {
         self.token_requests.load(Ordering::SeqCst)
     }
 }
 
-async fn provider(life_s: u64) -> (Arc<Provider>, Server) {
+pub(crate) async fn provider(life_s: u64) -> (Arc<Provider>, Server) {
     let provider = Arc::new(Provider {
         life_s: AtomicU64::new(life_s),
         ..Provider::default()
@@ -85,7 +86,7 @@ async fn provider(life_s: u64) -> (Arc<Provider>, Server) {
     (provider, server)
 }
 
-fn key() -> GrantKey {
+pub(crate) fn key() -> GrantKey {
     GrantKey {
         tenant: TenantId::parse("acme").unwrap(),
         connection: ConnectionId::parse("crm-1").unwrap(),
@@ -93,7 +94,7 @@ fn key() -> GrantKey {
     }
 }
 
-async fn stored(fixture: &Fixture) -> (u64, GrantState) {
+pub(crate) async fn stored(fixture: &Fixture) -> (u64, GrantState) {
     let grant = fixture.grants.grant(&key()).await.unwrap().unwrap();
     (grant.version, grant.state)
 }
@@ -194,7 +195,7 @@ async fn thirty_two_calls_that_find_a_token_expired_refresh_it_once() {
 }
 
 #[tokio::test]
-async fn two_processes_that_find_a_token_expired_refresh_it_once() {
+async fn sixty_four_tasks_over_two_brokers_that_find_a_token_expired_refresh_it_once() {
     let (provider, server) = provider(0).await;
     let fixture = Fixture::new(&server);
     let session = fixture.session();
@@ -202,12 +203,13 @@ async fn two_processes_that_find_a_token_expired_refresh_it_once() {
     provider.life_s.store(3600, Ordering::SeqCst);
     provider.slow.store(true, Ordering::SeqCst);
     let other = fixture.second_broker().session(fixture.connection());
-    let calls = (0..16).map(|at| {
+    let calls = (0..64).map(|at| {
         let session = if at % 2 == 0 { &session } else { &other };
         fetch(session, signed("/v1/x", "oauth"))
     });
     assert!(join_all(calls).await.iter().all(Result::is_ok));
-    assert_eq!(provider.token_requests(), 2);
+    assert_eq!(provider.token_requests(), 2, "the code and one refresh");
+    assert_eq!(stored(&fixture).await, (2, GrantState::Active));
 }
 
 #[tokio::test]
@@ -273,17 +275,24 @@ async fn a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
 }
 
 #[tokio::test]
-async fn an_ended_authorisation_is_noted_and_not_asked_for_again() {
+async fn an_ended_authorisation_is_confirmed_noted_and_not_asked_for_again() {
     let (provider, server) = provider(0).await;
-    let fixture = Fixture::new(&server);
+    let fixture = Fixture::with(&server, |config, _| {
+        config.retries_max = 0;
+        config.refusal_confirmed_after_ms = 0;
+    });
     let session = fixture.session();
     fixture.authorise(&session).await;
     *provider.error.lock().unwrap() = Some("invalid_grant");
+    let refusal = fault(&session, signed("/v1/x", "oauth")).await;
+    assert!(matches!(refusal, FetchFault::Connect(_)), "{refusal:?}");
+    assert_eq!(stored(&fixture).await, (1, GrantState::Refused));
+    assert!(session.has_grant("oauth").await.unwrap());
     for _ in 0..3 {
         let refusal = fault(&session, signed("/v1/x", "oauth")).await;
         assert!(matches!(refusal, FetchFault::Auth(_)), "{refusal:?}");
     }
-    assert_eq!(provider.token_requests(), 2);
+    assert_eq!(provider.token_requests(), 3);
     assert_eq!(stored(&fixture).await, (1, GrantState::NeedsReauth));
     assert!(!session.has_grant("oauth").await.unwrap());
 
@@ -291,6 +300,32 @@ async fn an_ended_authorisation_is_noted_and_not_asked_for_again() {
     provider.life_s.store(3600, Ordering::SeqCst);
     fixture.authorise(&session).await;
     assert!(fetch(&session, signed("/v1/x", "oauth")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_refusal_by_mistake_ends_nothing_and_is_not_asked_about_again_at_once() {
+    let (provider, server) = provider(0).await;
+    let fixture = Fixture::with(&server, |config, _| config.retries_max = 0);
+    let session = fixture.session();
+    fixture.authorise(&session).await;
+    *provider.error.lock().unwrap() = Some("invalid_grant");
+    for _ in 0..5 {
+        let refusal = fault(&session, signed("/v1/x", "oauth")).await;
+        assert!(matches!(refusal, FetchFault::Connect(_)), "{refusal:?}");
+    }
+    assert_eq!(provider.token_requests(), 2);
+
+    *provider.error.lock().unwrap() = None;
+    let later = Fixture::with(&server, |config, _| config.refusal_confirmed_after_ms = 0);
+    let confirming = tidegate_broker::Broker::new(
+        later.config.clone(),
+        Arc::clone(&fixture.grants),
+        fixture.limits(),
+        Arc::clone(&fixture.keyring),
+    );
+    let session = confirming.unwrap().session(fixture.connection());
+    assert!(fetch(&session, signed("/v1/x", "oauth")).await.is_ok());
+    assert_eq!(stored(&fixture).await, (2, GrantState::Active));
 }
 
 #[tokio::test]
@@ -317,21 +352,60 @@ async fn a_loser_of_a_race_changes_nothing_and_uses_the_winners_token() {
 }
 
 #[tokio::test]
-async fn a_refused_application_changes_no_grant_and_is_not_asked_again_at_once() {
+async fn a_wrong_client_secret_for_ten_minutes_changes_no_grant() {
     let (provider, server) = provider(0).await;
-    let fixture = Fixture::new(&server);
-    let session = fixture.session();
-    fixture.authorise(&session).await;
-    *provider.error.lock().unwrap() = Some("invalid_client");
-    for _ in 0..5 {
-        let refusal = fault(&session, signed("/v1/x", "oauth")).await;
-        let FetchFault::Auth(text) = refusal else {
-            panic!("{refusal:?}")
+    let fixture = Fixture::with(&server, |config, _| config.retries_max = 0);
+    let connections: Vec<_> = (0..8)
+        .map(|number| {
+            let mut connection = fixture.connection();
+            connection.id = ConnectionId::parse(format!("crm-{number}")).unwrap();
+            connection
+        })
+        .collect();
+    let row = async |connection: &tidegate_broker::Connection| {
+        let key = GrantKey {
+            connection: connection.id.clone(),
+            ..key()
         };
-        assert!(text.contains(CLIENT_ID), "{text}");
+        fixture.grants.grant(&key).await.unwrap().unwrap()
+    };
+    let mut before = Vec::new();
+    for connection in &connections {
+        fixture
+            .authorise(&fixture.broker.session(connection.clone()))
+            .await;
+        before.push(row(connection).await);
     }
-    assert_eq!(provider.token_requests(), 2);
-    assert_eq!(stored(&fixture).await, (1, GrantState::Active));
+    *provider.error.lock().unwrap() = Some("invalid_client");
+    for _ in 0..20 {
+        for connection in &connections {
+            let session = fixture.broker.session(connection.clone());
+            let refusal = fault(&session, signed("/v1/x", "oauth")).await;
+            let FetchFault::Host(error @ Error::Application { .. }) = refusal else {
+                panic!("{refusal:?}")
+            };
+            assert!(error.to_string().contains(CLIENT_ID), "{error}");
+            assert_eq!(error.fault(), Fault::Config);
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(30)).await;
+        tokio::time::resume();
+    }
+    for (connection, before) in connections.iter().zip(before) {
+        assert_eq!(row(connection).await, before);
+    }
+    let asked = provider.token_requests() - connections.len();
+    assert!(
+        (9..=11).contains(&asked),
+        "{asked} requests, one a minute for all grants"
+    );
+    *provider.error.lock().unwrap() = None;
+    provider.issued.store(1, Ordering::SeqCst);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let session = fixture.broker.session(connections[0].clone());
+    assert!(fetch(&session, signed("/v1/x", "oauth")).await.is_ok());
 }
 
 #[tokio::test]

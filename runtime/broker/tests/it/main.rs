@@ -2,16 +2,25 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod addresses;
+mod assertions;
 mod bodies;
 mod egress;
 mod faulty;
 mod fixture;
+mod grant_life;
 mod grants;
 mod hostile;
 mod keyring;
 mod limits;
 mod names;
 mod pools;
+mod refresh_kills;
+mod refresh_model;
 mod secrets;
 mod server;
+mod smuggling;
+mod swapped;
 mod tls;
+mod traced;
+mod traces;
+mod wrapping;

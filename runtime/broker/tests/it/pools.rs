@@ -60,7 +60,7 @@ impl tidegate_broker::dial::Resolve for Loopback {
 
 #[tokio::test]
 async fn http_2_to_two_hosts_of_one_address_and_one_certificate_takes_two_connections() {
-    let server = secure_server_with("names", &[b"h2"]).await;
+    let server = secure_server_with("names", &[b"h2"], |_| async { Ok(reply(200, "{}")) }).await;
     let port: u16 = server.origin.rsplit(':').next().unwrap().parse().unwrap();
     let fixture = Fixture::with(&server, |config, manifest| {
         config.extra_authorities = Some(crate::tls::file("names-authority.pem"));

@@ -1,7 +1,7 @@
 //! TLS: HTTP/2 where the peer offers it, and nothing without a valid certificate.
 
 use crate::fixture::{Fixture, fault, fetch, get};
-use crate::server::{Server, reply};
+use crate::server::{Reply, Seen, Server, reply};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tidegate_broker::FetchFault;
@@ -15,10 +15,14 @@ pub(crate) fn file(name: &str) -> PathBuf {
 }
 
 async fn secure_server(protocols: &[&[u8]]) -> Server {
-    secure_server_with("localhost", protocols).await
+    secure_server_with("localhost", protocols, |_| async { Ok(reply(200, "{}")) }).await
 }
 
-pub(crate) async fn secure_server_with(pair: &str, protocols: &[&[u8]]) -> Server {
+pub(crate) async fn secure_server_with<F, A>(pair: &str, protocols: &[&[u8]], script: F) -> Server
+where
+    F: Fn(Seen) -> A + Send + Sync + 'static,
+    A: Future<Output = std::io::Result<Reply>> + Send + 'static,
+{
     let certificate = CertificateDer::from_pem_file(file(&format!("{pair}.pem"))).unwrap();
     let key = PrivateKeyDer::from_pem_file(file(&format!("{pair}.key"))).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -30,7 +34,7 @@ pub(crate) async fn secure_server_with(pair: &str, protocols: &[&[u8]]) -> Serve
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    Server::start_with(|_| async { Ok(reply(200, "{}")) }, Some(acceptor)).await
+    Server::start_with(script, Some(acceptor)).await
 }
 
 #[tokio::test]

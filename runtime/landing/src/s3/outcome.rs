@@ -89,7 +89,7 @@ impl S3Target {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         if let Some(DialError::Denied(rule)) = dial_error(&error) {
-            return self.config(rule.clone());
+            return self.config(rule.to_string());
         }
         if let SdkError::ConstructionFailure(_) = &error {
             return self.config(DisplayErrorContext(&error).to_string());

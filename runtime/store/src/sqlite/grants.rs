@@ -12,6 +12,7 @@ fn word(state: GrantState) -> &'static str {
     match state {
         GrantState::Active => "active",
         GrantState::Unknown => "unknown",
+        GrantState::Refused => "refused",
         GrantState::NeedsReauth => "needs_reauth",
     }
 }
@@ -21,23 +22,24 @@ impl GrantStore for SqliteStore {
     async fn grant(&self, key: &GrantKey) -> Result<Option<StoredGrant>, Error> {
         let key = key.clone();
         self.read("grant", move |database| {
-            let found: Option<(u64, Vec<u8>, String)> = database
+            let found: Option<(u64, Vec<u8>, String, u64)> = database
                 .prepare_cached(
-                    "SELECT version, sealed, state FROM grants
+                    "SELECT version, sealed, state, noted_ms FROM grants
                      WHERE tenant = ?1 AND connection = ?2 AND method = ?3",
                 )?
                 .query_row(
                     params![key.tenant.as_str(), key.connection.as_str(), key.method],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
                 )
                 .optional()?;
             found
-                .map(|(version, sealed, state)| {
+                .map(|(version, sealed, state, noted_at_ms)| {
                     let state = decode_word("grant", &state)?;
                     Ok(StoredGrant {
                         version,
                         sealed,
                         state,
+                        noted_at_ms,
                     })
                 })
                 .transpose()
@@ -48,10 +50,12 @@ impl GrantStore for SqliteStore {
     async fn put_grant(&self, key: &GrantKey, version: u64, sealed: &[u8]) -> Result<bool, Error> {
         let (key, sealed) = (key.clone(), sealed.to_vec());
         let sql = if version == 1 {
-            "INSERT INTO grants (tenant, connection, method, version, sealed, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"
+            "INSERT INTO grants (tenant, connection, method, version, sealed, state, noted_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+             ON CONFLICT DO NOTHING"
         } else {
-            "UPDATE grants SET version = ?4, sealed = ?5, state = ?6, refresh_owner = NULL
+            "UPDATE grants SET version = ?4, sealed = ?5, state = ?6, refresh_owner = NULL,
+                    noted_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)
              WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4 - 1"
         };
         self.write("put grant", move |database| {
@@ -110,7 +114,8 @@ impl GrantStore for SqliteStore {
             let replaced = database
                 .prepare_cached(
                     "UPDATE grants SET version = version + 1, sealed = ?6, state = ?7,
-                            refresh_owner = NULL
+                            refresh_owner = NULL,
+                            noted_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)
                      WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4
                        AND refresh_owner = ?5",
                 )?
@@ -139,7 +144,9 @@ impl GrantStore for SqliteStore {
         self.write("abandon refresh", move |database| {
             let noted = database
                 .prepare_cached(
-                    "UPDATE grants SET state = ?6, refresh_owner = NULL
+                    "UPDATE grants SET state = ?6, refresh_owner = NULL,
+                            noted_ms = CASE state WHEN ?6 THEN noted_ms
+                                       ELSE CAST(unixepoch('subsec') * 1000 AS INTEGER) END
                      WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4
                        AND refresh_owner = ?5",
                 )?
@@ -152,6 +159,49 @@ impl GrantStore for SqliteStore {
                     word(state)
                 ])?;
             Ok(noted == 1)
+        })
+        .await
+    }
+
+    async fn idle_grants(
+        &self,
+        noted_before_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<GrantKey>, Error> {
+        self.read("idle grants", move |database| {
+            let mut statement = database.prepare_cached(
+                "SELECT tenant, connection, method FROM grants
+                 WHERE state = 'active' AND noted_ms < ?1 ORDER BY noted_ms LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![noted_before_ms, limit as u64], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.map(|row| {
+                let (tenant, connection, method): (String, String, String) = row?;
+                Ok(GrantKey {
+                    tenant: decode_word("grant", &tenant)?,
+                    connection: decode_word("grant", &connection)?,
+                    method,
+                })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    async fn remove_grant(&self, key: &GrantKey) -> Result<bool, Error> {
+        let key = key.clone();
+        self.write("remove grant", move |database| {
+            let removed = database
+                .prepare_cached(
+                    "DELETE FROM grants WHERE tenant = ?1 AND connection = ?2 AND method = ?3",
+                )?
+                .execute(params![
+                    key.tenant.as_str(),
+                    key.connection.as_str(),
+                    key.method
+                ])?;
+            Ok(removed == 1)
         })
         .await
     }
@@ -181,6 +231,52 @@ impl GrantStore for SqliteStore {
                 .prepare_cached("SELECT wrapped FROM data_keys WHERE tenant = ?1")?
                 .query_row([tenant.as_str()], |row| row.get(0))?;
             Ok(stays)
+        })
+        .await
+    }
+
+    async fn data_keys(&self) -> Result<Vec<(TenantId, Vec<u8>)>, Error> {
+        self.read("data keys", move |database| {
+            let mut statement =
+                database.prepare_cached("SELECT tenant, wrapped FROM data_keys ORDER BY tenant")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.map(|row| {
+                let (tenant, wrapped): (String, Vec<u8>) = row?;
+                Ok((decode_word("data key", &tenant)?, wrapped))
+            })
+            .collect()
+        })
+        .await
+    }
+
+    async fn rewrap_data_key(
+        &self,
+        tenant: &TenantId,
+        old: &[u8],
+        new: &[u8],
+    ) -> Result<bool, Error> {
+        let (tenant, old, new) = (tenant.clone(), old.to_vec(), new.to_vec());
+        self.write("rewrap data key", move |database| {
+            let replaced = database
+                .prepare_cached(
+                    "UPDATE data_keys SET wrapped = ?3 WHERE tenant = ?1 AND wrapped = ?2",
+                )?
+                .execute(params![tenant.as_str(), old, new])?;
+            Ok(replaced == 1)
+        })
+        .await
+    }
+
+    async fn destroy_data_key(&self, tenant: &TenantId) -> Result<bool, Error> {
+        let tenant = tenant.clone();
+        self.write("destroy data key", move |database| {
+            database
+                .prepare_cached("DELETE FROM grants WHERE tenant = ?1")?
+                .execute([tenant.as_str()])?;
+            let destroyed = database
+                .prepare_cached("DELETE FROM data_keys WHERE tenant = ?1")?
+                .execute([tenant.as_str()])?;
+            Ok(destroyed == 1)
         })
         .await
     }

@@ -17,6 +17,7 @@ const OTHERS: &[&str] = &[
     "TIDEGATE_LOG",
     "TIDEGATE_URL",
     "TIDEGATE_KEY",
+    "TIDEGATE_NODE_KEY",
     "TIDEGATE_CRASH",
     "TIDEGATE_PROOF",
     "TIDEGATE_PROOF_DIR",

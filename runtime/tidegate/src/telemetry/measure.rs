@@ -56,7 +56,8 @@ const COUNTED: &[(&str, &str, &str)] = &[
     ("connector.bytes", "By", "Bytes of objects that were committed."),
     ("connector.fenced", "{event}", "Writers that found another in their place."),
     ("connector.rewind.count", "{event}", "Streams that are read anew because their cursor no longer holds."),
-    ("egress.denied", "{request}", "Requests that policy refused."),
+    ("egress.denied", "{request}", "Requests that policy refused, by rule."),
+    ("egress.reported", "{request}", "Requests that policy would refuse and only reports, by rule."),
     ("wasm.trap", "{call}", "Calls of guests that were ended for what the guest did."),
 ];
 

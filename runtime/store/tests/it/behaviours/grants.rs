@@ -15,8 +15,17 @@ fn key() -> GrantKey {
     }
 }
 
+/// `noted_at_ms` is the database's own.
+fn without_time(found: Option<StoredGrant>) -> Option<StoredGrant> {
+    found.map(|grant| StoredGrant {
+        noted_at_ms: 0,
+        ..grant
+    })
+}
+
 fn stored(version: u64, sealed: &[u8], state: GrantState) -> Option<StoredGrant> {
     Some(StoredGrant {
+        noted_at_ms: 0,
         version,
         sealed: sealed.to_vec(),
         state,
@@ -31,7 +40,7 @@ pub(crate) async fn versions_grow_by_one(store: Arc<dyn Store>) {
     assert!(!store.put_grant(&key(), 3, b"skipped").await.unwrap());
     assert!(store.put_grant(&key(), 2, b"two").await.unwrap());
     let found = store.grant(&key()).await.unwrap();
-    assert_eq!(found, stored(2, b"two", GrantState::Active));
+    assert_eq!(without_time(found), stored(2, b"two", GrantState::Active));
     let other = GrantKey {
         method: "key".to_owned(),
         ..key()
@@ -67,7 +76,7 @@ pub(crate) async fn one_of_two_refreshers_wins(store: Arc<dyn Store>) {
     let winners: Vec<u8> = tasks.join_all().await.into_iter().flatten().collect();
     assert_eq!(winners.len(), 1);
     let found = store.grant(&key()).await.unwrap();
-    assert_eq!(found, stored(2, &winners, GrantState::Active));
+    assert_eq!(without_time(found), stored(2, &winners, GrantState::Active));
 }
 
 pub(crate) async fn a_loser_never_changes_a_winners_grant(store: Arc<dyn Store>) {
@@ -119,7 +128,7 @@ pub(crate) async fn a_loser_never_changes_a_winners_grant(store: Arc<dyn Store>)
         "a stale version"
     );
     let found = store.grant(&key()).await.unwrap();
-    assert_eq!(found, stored(2, b"two", GrantState::Active));
+    assert_eq!(without_time(found), stored(2, b"two", GrantState::Active));
 }
 
 pub(crate) async fn a_right_that_ran_out_passes_on(store: Arc<dyn Store>) {
@@ -143,7 +152,7 @@ pub(crate) async fn a_right_that_ran_out_passes_on(store: Arc<dyn Store>) {
             .unwrap()
     );
     let found = store.grant(&key()).await.unwrap();
-    assert_eq!(found, stored(1, b"one", GrantState::Unknown));
+    assert_eq!(without_time(found), stored(1, b"one", GrantState::Unknown));
     assert!(
         store.begin_refresh(&key(), 1, token(2), 0).await.unwrap(),
         "given back"
@@ -162,7 +171,7 @@ pub(crate) async fn a_right_that_ran_out_passes_on(store: Arc<dyn Store>) {
             .unwrap()
     );
     let found = store.grant(&key()).await.unwrap();
-    assert_eq!(found, stored(2, b"two", GrantState::Active));
+    assert_eq!(without_time(found), stored(2, b"two", GrantState::Active));
 }
 
 pub(crate) async fn a_new_authorisation_ends_a_refresh(store: Arc<dyn Store>) {
@@ -204,4 +213,78 @@ pub(crate) async fn the_first_data_key_stays(store: Arc<dyn Store>) {
     );
     let other = TenantId::parse("other").unwrap();
     assert_eq!(store.data_key(&other).await.unwrap(), None);
+}
+
+pub(crate) async fn a_grant_says_since_when_it_is_as_it_is(store: Arc<dyn Store>) {
+    let noted = async || store.grant(&key()).await.unwrap().unwrap().noted_at_ms;
+    store.put_grant(&key(), 1, b"one").await.unwrap();
+    let granted = noted().await;
+    assert!(granted > 1_700_000_000_000);
+    let other = GrantKey {
+        method: "other".to_owned(),
+        ..key()
+    };
+    store.put_grant(&other, 1, b"one").await.unwrap();
+    let idle = store.idle_grants(u64::MAX >> 1, 10).await.unwrap();
+    assert_eq!(idle.len(), 2);
+    assert_eq!(store.idle_grants(u64::MAX >> 1, 1).await.unwrap().len(), 1);
+    assert!(store.idle_grants(granted, 10).await.unwrap().is_empty());
+
+    let refuse = async |state| {
+        store
+            .begin_refresh(&key(), 1, token(1), LONG_MS)
+            .await
+            .unwrap();
+        store
+            .abandon_refresh(&key(), 1, token(1), state)
+            .await
+            .unwrap()
+    };
+    let wait = async || {
+        let begun = noted().await;
+        while tidegate_store::clock::now_ms() <= begun {
+            tokio::task::yield_now().await;
+        }
+    };
+    wait().await;
+    assert!(refuse(GrantState::Refused).await);
+    let refused = noted().await;
+    assert!(refused > granted, "another state, another time");
+    wait().await;
+    assert!(refuse(GrantState::Refused).await);
+    assert_eq!(noted().await, refused, "the same state, the same time");
+    let idle = store.idle_grants(u64::MAX >> 1, 10).await.unwrap();
+    assert_eq!(idle, [other], "only active grants are idle");
+    assert!(store.remove_grant(&key()).await.unwrap());
+    assert!(!store.remove_grant(&key()).await.unwrap());
+    assert!(store.grant(&key()).await.unwrap().is_none());
+}
+
+pub(crate) async fn a_data_key_is_rewrapped_once_and_destroyed_with_its_grants(
+    store: Arc<dyn Store>,
+) {
+    let (acme, globex) = (tenant(), TenantId::parse("globex").unwrap());
+    store.put_data_key(&acme, b"old").await.unwrap();
+    store.put_data_key(&globex, b"theirs").await.unwrap();
+    store.put_grant(&key(), 1, b"one").await.unwrap();
+    assert!(store.rewrap_data_key(&acme, b"old", b"new").await.unwrap());
+    assert!(
+        !store
+            .rewrap_data_key(&acme, b"old", b"newer")
+            .await
+            .unwrap()
+    );
+    let mut keys = store.data_keys().await.unwrap();
+    keys.sort();
+    let mut expected = [
+        (acme.clone(), b"new".to_vec()),
+        (globex.clone(), b"theirs".to_vec()),
+    ];
+    expected.sort();
+    assert_eq!(keys, expected);
+    assert!(store.destroy_data_key(&acme).await.unwrap());
+    assert!(!store.destroy_data_key(&acme).await.unwrap());
+    assert!(store.data_key(&acme).await.unwrap().is_none());
+    assert!(store.grant(&key()).await.unwrap().is_none());
+    assert!(store.data_key(&globex).await.unwrap().is_some());
 }
