@@ -62,11 +62,13 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
         ]))
     })?;
     let seaweed = stages.run("start SeaweedFS", || Seaweed::start(project, &python))?;
+    let nginx = stages.run("nginx", || tools::nginx(project))?;
     stages.run("tests", || {
         project::run(
             project
                 .cargo(["test", "--locked", "--workspace", "--no-fail-fast"])
                 .envs(seaweed.environment())
+                .env("TIDEGATE_TEST_NGINX", nginx)
                 .env("TIDEGATE_TEST_PYTHON", python.interpreter()),
         )
     })?;

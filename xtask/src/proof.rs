@@ -5,11 +5,11 @@
 //! `docs/proof/` with the machine and the date.
 
 use crate::drivers::Drivers;
-use crate::guests;
 use crate::project::{self, Project, output};
 use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
+use crate::{guests, tools};
 use anyhow::{Context as _, ensure};
 use std::fs;
 
@@ -56,6 +56,7 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
     })?;
     if names.is_empty() {
         let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
+        stages.run("fuzzing", || tools::fuzz(project, 60))?;
         stages.run("schemathesis, at length", || {
             drivers.contract_at_length(project)
         })?;
