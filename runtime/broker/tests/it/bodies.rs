@@ -196,7 +196,7 @@ async fn a_slow_body_ends_at_the_attempts_timeout() {
     let server = Server::start(|_| async { Ok(cut_after(b"{", false)) }).await;
     let fixture = Fixture::with(&server, |config, _| config.retries_max = 1);
     let hasty = Request {
-        timeout_ms: Some(50),
+        timeout_ms: Some(500),
         ..get("/v1/x")
     };
     let refusal = fault(&fixture.session(), hasty).await;
