@@ -24,8 +24,8 @@ use crate::config::Config;
 use crate::router::{Route, needs, public};
 use serde_json::value::RawValue;
 use tidegate_domain::access::Permission::{
-    ApproveConnectors, ManageKeys, ManageTenants, Read, ReadAudit, RunJobs, UploadConnectors,
-    WriteDocuments, WriteSecrets,
+    ApproveConnectors, EditCheckpoints, ManageKeys, ManageTenants, Read, ReadAudit, RunJobs,
+    UploadConnectors, WriteDocuments, WriteSecrets,
 };
 use utoipa_axum::routes;
 
@@ -79,6 +79,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(WriteDocuments, routes!(syncs::delete_sync)),
         needs(Read, routes!(streams::list_streams)),
         needs(Read, routes!(streams::list_checkpoints)),
+        needs(EditCheckpoints, routes!(streams::edit_checkpoints)),
         needs(Read, routes!(lake::list_logs)),
         needs(Read, routes!(lake::list_slots)),
         needs(Read, routes!(lake::list_objects)),

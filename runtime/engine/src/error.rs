@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use tidegate_domain::Fault;
 use tidegate_domain::id::{PartitionId, StreamName};
 use tidegate_domain::job::StreamOutcome;
+use tidegate_domain::stream::Break;
 use tidegate_store::clock::now_ms;
 
 /// A failed operation of the engine.
@@ -77,6 +78,21 @@ pub enum Error {
         /// The stream.
         stream: StreamName,
     },
+    /// Cursors cannot be set as asked.
+    #[error("the checkpoints of stream {stream} stay as they are")]
+    Edit {
+        /// The stream.
+        stream: StreamName,
+        /// What does not follow.
+        #[source]
+        source: Break,
+    },
+    /// A job reads the stream.
+    #[error("stream {stream} is being read; cancel its job and wait for its end first")]
+    BeingRead {
+        /// The stream.
+        stream: StreamName,
+    },
     /// A directory of the node cannot be made.
     #[error("cannot make {path}; choose another directory with --state")]
     Directory {
@@ -140,6 +156,8 @@ impl Error {
             | Error::RemovedStream { .. }
             | Error::Mode { .. }
             | Error::Unread { .. }
+            | Error::Edit { .. }
+            | Error::BeingRead { .. }
             | Error::Directory { .. }
             | Error::Setting { .. } => Fault::Config,
             Error::Schema { .. } => Fault::Protocol,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tidegate_broker::{Connection, OauthApp};
 use tidegate_domain::id::{ConnectionId, Sha256, SyncId, TenantId};
 use tidegate_domain::job::{Class, JobRequest};
-use tidegate_domain::spec::{self, SyncSpec, TargetSpec};
+use tidegate_domain::spec::{self, Problem, SyncSpec, TargetSpec};
 use tidegate_domain::sync::{Landing, Mode};
 use tidegate_landing::target::Target;
 use tidegate_sandbox::Connector;
@@ -127,6 +127,11 @@ impl Node {
         })
     }
 
+    /// Why a tenant may not land there, as far as the operator's settings say it.
+    pub fn check_target(&self, spec: &TargetSpec) -> Option<Problem> {
+        self.allowed_directories.check(spec)
+    }
+
     /// The target of a stored sync, opened to commit there. It is opened once for as
     /// long as its settings and secrets stay the same.
     ///
@@ -139,7 +144,10 @@ impl Node {
         sync: &SyncId,
         spec: &TargetSpec,
     ) -> Result<Arc<dyn Target>, Error> {
-        self.allowed_directories.check(&spec.url)?;
+        if let Some(problem) = self.check_target(spec) {
+            let place = format!("sync {sync}: {}", problem.pointer);
+            return Err(Error::setting(place, problem.reason));
+        }
         let settings = self.target_settings(tenant, sync, spec).await?;
         let key = self.keyring.mac(&identity(&settings));
         self.targets.or_make(key, || self.target(&settings)).await
@@ -169,6 +177,11 @@ impl Node {
         let [access_key, secret_key] = keys;
         Ok(TargetSettings {
             url: spec.url.clone(),
+            operations: spec
+                .operations
+                .iter()
+                .map(|(operation, url)| (operation, url.to_owned()))
+                .collect(),
             endpoint: spec.endpoint.clone(),
             region: spec.region.clone(),
             path_style: spec.path_style,
@@ -216,6 +229,8 @@ fn identity(settings: &TargetSettings) -> Vec<u8> {
             .unwrap_or_default()
     };
     let mut bytes = b"target 1".to_vec();
+    let others = settings.operations.iter();
+    let others = others.flat_map(|(operation, url)| [operation.as_str().to_owned(), url.clone()]);
     for part in [
         settings.url.clone(),
         settings.endpoint.clone().unwrap_or_default(),
@@ -223,7 +238,10 @@ fn identity(settings: &TargetSettings) -> Vec<u8> {
         settings.path_style.to_string(),
         secret(&settings.access_key),
         secret(&settings.secret_key),
-    ] {
+    ]
+    .into_iter()
+    .chain(others)
+    {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }

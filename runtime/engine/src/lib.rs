@@ -6,6 +6,7 @@
 //! fault never moves a cursor.
 
 pub mod attempt;
+mod checkpoint;
 pub mod config;
 mod documents;
 pub mod enqueue;

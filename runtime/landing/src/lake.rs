@@ -4,7 +4,7 @@
 pub mod marks;
 
 use crate::Error;
-use crate::log::{Log, Logged, Position, stream_prefix};
+use crate::log::{Log, Logged, Position, location, stream_prefix};
 use crate::target::Target;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -100,7 +100,7 @@ pub async fn view(target: &Arc<dyn Target>, key: &StreamKey) -> Result<StreamVie
         .await?;
     let mut view = visible(key, &slots);
     for seen in view.objects.iter_mut().chain(&mut view.rejected) {
-        seen.location = target.locate(&seen.key);
+        seen.location = location(&**target, key, &seen.object);
     }
     Ok(view)
 }
@@ -138,7 +138,7 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
                 };
                 all.extend(objects.iter().map(seen));
             }
-            Entry::Fence | Entry::Plan { .. } => {}
+            Entry::Fence | Entry::Plan { .. } | Entry::Edit { .. } => {}
         }
     }
     let in_sight = |generation: u64| match how.map(|how: GenerationKind| (how.landing, how.mode)) {

@@ -214,6 +214,7 @@ impl Bench {
         let columns = self.shape.columns.as_deref().filter(|_| has_columns);
         let object = Object {
             key,
+            place: None, // said where it is uploaded
             content: open.content,
             format,
             sha256: finished.sha256,

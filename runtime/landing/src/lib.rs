@@ -5,6 +5,7 @@
 //! every step may be repeated; no file and no slot is ever overwritten.
 
 mod announce;
+pub mod by_operation;
 pub mod cipher;
 mod commit;
 pub mod cut;

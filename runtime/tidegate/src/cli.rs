@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use tidegate_domain::access::Role;
-use tidegate_domain::id::{ConnectionId, JobId, SyncId};
+use tidegate_domain::id::{ConnectionId, JobId, StreamName, SyncId};
 use tidegate_domain::job::{JobState, Reason};
 
 /// Moves data out of SaaS systems with sandboxed connectors, and loses no row.
@@ -296,6 +296,32 @@ pub(crate) enum JobsCommand {
         #[arg(long)]
         follow: bool,
     },
+    /// Read everything anew: of some streams, or of all.
+    Resync {
+        /// The sync's id.
+        sync: SyncId,
+        /// Streams; all of the sync without any.
+        streams: Vec<StreamName>,
+        /// Follow the job to its end.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Read a span of a stream's history again, beside what runs.
+    Backfill {
+        /// The sync's id.
+        sync: SyncId,
+        /// The stream.
+        stream: StreamName,
+        /// First instant, RFC 3339 (2026-01-01T00:00:00Z).
+        #[arg(long)]
+        since: jiff::Timestamp,
+        /// First instant after it; now without it.
+        #[arg(long)]
+        until: Option<jiff::Timestamp>,
+        /// Follow the job to its end.
+        #[arg(long)]
+        follow: bool,
+    },
     /// List jobs, newest first.
     List {
         /// Of this sync.
@@ -314,6 +340,11 @@ pub(crate) enum JobsCommand {
     },
     /// Show a job with its attempts.
     Show {
+        /// Its id.
+        job: JobId,
+    },
+    /// Print what a job's connector and the service said.
+    Log {
         /// Its id.
         job: JobId,
     },

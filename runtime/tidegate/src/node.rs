@@ -98,6 +98,11 @@ pub(crate) fn target_settings(file: &TargetSpec) -> Result<TargetSettings> {
     };
     Ok(TargetSettings {
         url: file.url.clone(),
+        operations: file
+            .operations
+            .iter()
+            .map(|(operation, url)| (operation, url.to_owned()))
+            .collect(),
         endpoint: file.endpoint.clone(),
         region: file.region.clone(),
         path_style: file.path_style,

@@ -103,7 +103,10 @@ struct Addresses {
 
 async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{name}: cannot listen on {address}; is another service there? choose another")
+        let variable = name.to_uppercase();
+        format!(
+            "{name}: cannot listen on {address}; is another service there? set {name} in the settings, or TIDEGATE_{variable}, to another"
+        )
     })
 }
 

@@ -66,6 +66,7 @@ fn body(operation: &Operation) -> Option<Value> {
         "retry_jobs" => json!({ "reason": "auth" }),
         "begin_authorization" => json!({}),
         "put_subscription" => subscription(),
+        "edit_checkpoints" => json!({ "edits": [{ "partition": "all", "cursor": "{}" }] }),
         "replay_events" => json!({ "since": 1 }),
         "upload_connector" => return None,
         other => panic!("{other} has a body: add one that it takes"),

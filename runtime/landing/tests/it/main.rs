@@ -4,6 +4,7 @@
 
 mod encode;
 mod faults;
+mod places;
 mod protocol;
 mod target;
 mod world;

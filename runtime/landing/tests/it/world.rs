@@ -15,6 +15,7 @@ use tidegate_domain::slot::{Entry, Slot};
 use tidegate_domain::stream::{Change, GenerationKind, PlannedPartition};
 use tidegate_domain::sync::{Landing, Mode};
 use tidegate_landing::Error;
+use tidegate_landing::by_operation::ByOperation;
 use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::directory::DirectoryTarget;
 use tidegate_landing::lake;
@@ -40,6 +41,8 @@ pub(crate) struct World {
     store: Option<Arc<SqliteStore>>,
     keyring: Arc<Keyring>,
     owners: Arc<Owners>,
+    /// Whether rows have a place of their own, away from the log.
+    pub(crate) apart: bool,
 }
 
 impl World {
@@ -52,6 +55,7 @@ impl World {
             store: Some(Arc::new(store)),
             keyring: Arc::new(keyring),
             owners: Arc::default(),
+            apart: false,
         }
     }
 
@@ -203,7 +207,19 @@ impl World {
     }
 
     pub(crate) fn target(&self) -> Arc<dyn Target> {
-        Arc::new(DirectoryTarget::open(&self.folder.path().join("lake")).unwrap())
+        let at = |name: &str| -> Arc<dyn Target> {
+            Arc::new(DirectoryTarget::open(&self.folder.path().join(name)).unwrap())
+        };
+        match self.apart {
+            true => Arc::new(ByOperation::new(
+                at("lake"),
+                vec![
+                    (Operation::Delete, at("deletes")),
+                    (Operation::Upsert, at("rows")),
+                ],
+            )),
+            false => at("lake"),
+        }
     }
 
     /// The stream's parts behind `fuse` and `mutation`.
