@@ -7,7 +7,10 @@
 
 pub mod attempt;
 pub mod config;
+pub mod contracts;
+pub mod discovery;
 mod documents;
+mod drift;
 pub mod enqueue;
 pub mod error;
 pub mod finished;

@@ -5,5 +5,6 @@
 mod encode;
 mod faults;
 mod protocol;
+mod schemas;
 mod target;
 mod world;
