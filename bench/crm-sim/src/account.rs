@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::oauth::OAuth;
 use crate::records::{Records, Write};
 use crate::render::Projection;
+use crate::schema::PropertyChange;
 use crate::search::{Index, Quirks};
 
 /// Distinct property lists remembered per object type.
@@ -162,6 +163,18 @@ impl Collection {
 
 /// Changes that the library and the control API offer alike.
 impl Account {
+    /// Changes a property that the account defined itself; false where there is none.
+    pub(crate) fn change_property(&self, kind: Kind, name: &str, change: PropertyChange) -> bool {
+        let collection = self.collection(kind);
+        let changed = collection.records.schema.change(name, change);
+        let mut projections = collection
+            .projections
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        projections.clear();
+        changed
+    }
+
     /// Distinct live records, others each time.
     pub(crate) fn pick(&self, kind: Kind, count: usize) -> Vec<u64> {
         let turn = self.meter.serial();

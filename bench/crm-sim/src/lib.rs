@@ -32,6 +32,6 @@ pub use config::{Config, Plan};
 pub use counters::{Counters, PathKind};
 pub use faults::{Fault, Rule, When, WrongJson};
 pub use kind::Kind;
-pub use schema::{ExtraProperty, PropertyType};
+pub use schema::{ExtraProperty, PropertyChange, PropertyType};
 pub use simulator::{CrmSim, TokenPair};
 pub use truth::RecordVersion;

@@ -17,6 +17,7 @@ use crate::kind::Kind;
 use crate::overlay::Changes;
 use crate::records::Write;
 use crate::render::Projection;
+use crate::schema::PropertyChange;
 use crate::truth::{self, RecordVersion};
 use crate::{control, http};
 
@@ -233,6 +234,13 @@ impl CrmSim {
             changes: Changes::from([(column, value.map(Box::from))]),
         };
         records.edit(id, write)
+    }
+
+    /// Changes a property that the account defined itself; false where there is none.
+    /// One that is to come later is declared in [`Config::extra_properties`] from the
+    /// start, archived.
+    pub fn change_property(&self, kind: Kind, name: &str, change: PropertyChange) -> bool {
+        self.account.change_property(kind, name, change)
     }
 
     /// Creates records filled like generated ones; their ids are in no order.

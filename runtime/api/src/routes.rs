@@ -6,8 +6,10 @@ mod ask;
 mod audit;
 mod authorize;
 mod backup;
+mod catalogs;
 mod connections;
 mod connectors;
+mod contracts;
 mod events;
 mod health;
 mod jobs;
@@ -67,7 +69,10 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(WriteDocuments, routes!(connections::delete_connection)),
         needs(RunJobs, routes!(ask::check_connection)),
         needs(RunJobs, routes!(ask::discover_connection)),
-        needs(Read, routes!(ask::read_catalog)),
+        needs(Read, routes!(catalogs::read_catalog)),
+        needs(Read, routes!(catalogs::list_schemas)),
+        needs(Read, routes!(catalogs::read_schema)),
+        needs(Read, routes!(catalogs::compare_schemas)),
         needs(Read, routes!(authorize::list_authorizations)),
         needs(WriteSecrets, routes!(authorize::begin_authorization)),
         public(routes!(authorize::start_authorization)),
@@ -77,6 +82,8 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(syncs::read_schedule)),
         needs(WriteDocuments, routes!(syncs::put_sync)),
         needs(WriteDocuments, routes!(syncs::delete_sync)),
+        needs(Read, routes!(contracts::read_sync_schema)),
+        needs(WriteDocuments, routes!(contracts::accept_schema)),
         needs(Read, routes!(streams::list_streams)),
         needs(Read, routes!(streams::list_checkpoints)),
         needs(EditCheckpoints, routes!(streams::edit_checkpoints)),

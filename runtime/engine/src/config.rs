@@ -8,6 +8,9 @@ use tidegate_domain::queue::Caps;
 /// A stream's lease unless the operator says otherwise, in milliseconds.
 const LEASE_MS: u64 = 30_000;
 const LEASE_MS_MIN: u64 = 1_000;
+/// A catalog's age unless the operator says otherwise: a source is asked six times an
+/// hour at the most, however often it is synced.
+const DISCOVERY_MS: u64 = 600_000;
 
 /// The operator's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +20,9 @@ pub struct Config {
     pub broker: tidegate_broker::Config,
     /// The lease of a stream, in milliseconds.
     pub lease_ms: u64,
+    /// How old what discovery found may be when a job begins, in milliseconds; 0 asks
+    /// at the beginning of every attempt.
+    pub discovery_ms: u64,
     /// Guest threads; none takes one for each core.
     pub guest_threads: Option<usize>,
     /// Origins (`http://127.0.0.1:8333`) of S3 endpoints that may be plain http or
@@ -99,6 +105,7 @@ impl Default for Config {
         Config {
             broker: tidegate_broker::Config::default(),
             lease_ms: LEASE_MS,
+            discovery_ms: DISCOVERY_MS,
             guest_threads: None,
             target_origins: Vec::new(),
             target_directories: Vec::new(),

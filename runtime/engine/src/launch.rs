@@ -211,6 +211,8 @@ impl Node {
             spool_dir: self.spool_dir.clone(),
             format: spec.target.format,
             policy: spec.batch,
+            schema_policy: spec.schema_policy,
+            discovery_ms: self.config.discovery_ms,
             lease_ms: self.config.lease_ms,
             stop: frame.stop,
             progress: frame.progress,

@@ -8,7 +8,10 @@
 pub mod attempt;
 mod checkpoint;
 pub mod config;
+pub mod contracts;
+pub mod discovery;
 mod documents;
+mod drift;
 pub mod enqueue;
 pub mod error;
 pub mod finished;

@@ -118,7 +118,9 @@ impl Run<'_> {
     async fn attempt(&mut self, specs: &[StreamSpec]) -> Result<Action, Error> {
         let tried = attempt(self.context, &self.row.job, specs).await;
         for (name, report) in tried {
-            self.row.job.step(report.event(&name), BUDGET);
+            for event in report.events(&name) {
+                self.row.job.step(event, BUDGET);
+            }
             self.streams.entry(name).or_default().add(report);
         }
         self.step(attempt_ended()).await

@@ -15,6 +15,7 @@ pub mod kv;
 pub mod limits;
 pub mod queue;
 pub mod schedules;
+pub mod schemas;
 pub mod sqlite;
 pub mod streams;
 pub mod upkeep;
@@ -24,7 +25,12 @@ pub use sqlite::SqliteStore;
 
 /// Everything that a sync asks of its database.
 pub trait Store:
-    streams::StreamStore + grants::GrantStore + kv::KvStore + jobs::JobStore + limits::LimitStore
+    streams::StreamStore
+    + grants::GrantStore
+    + kv::KvStore
+    + jobs::JobStore
+    + limits::LimitStore
+    + schemas::SchemaStore
 {
 }
 
@@ -34,6 +40,7 @@ impl<T> Store for T where
         + kv::KvStore
         + jobs::JobStore
         + limits::LimitStore
+        + schemas::SchemaStore
 {
 }
 

@@ -17,6 +17,7 @@ mod migrations;
 mod queue;
 mod readers;
 mod schedules;
+mod schemas;
 mod streams;
 mod upkeep;
 mod writer;

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tidegate_domain::batch::BatchPolicy;
 use tidegate_domain::id::{ConnectionId, SyncId, TenantId};
-use tidegate_domain::spec::{OauthAppSpec, SecretRef, StreamSpec, TargetSpec, validate_streams};
+use tidegate_domain::spec::{
+    OauthAppSpec, SchemaPolicy, SecretRef, StreamSpec, TargetSpec, validate_streams,
+};
 
 /// A sync file.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,9 @@ pub(crate) struct SyncFile {
     /// When a batch is sealed.
     #[serde(default)]
     pub(crate) batch: BatchPolicy,
+    /// What happens when the source's schema changes.
+    #[serde(default)]
+    pub(crate) schema_policy: SchemaPolicy,
 }
 
 /// A connection in a sync file.

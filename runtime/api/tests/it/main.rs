@@ -11,6 +11,7 @@ mod keys;
 mod openapi;
 mod problems;
 mod repeats;
+mod schemas;
 mod secrets;
 mod server;
 mod site;

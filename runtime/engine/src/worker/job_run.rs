@@ -168,7 +168,9 @@ impl JobRun {
                 Err(error) => self.all_open(&error.outcome()),
             };
             for (name, report) in &reports {
-                self.step(report.event(name));
+                for event in report.events(name) {
+                    self.step(event);
+                }
                 self.tell(name, &report.outcome);
             }
             self.step(attempt_ended());

@@ -2,6 +2,7 @@
 //! and a directory. One module per topic.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod drift;
 mod history;
 mod jobs;
 mod outbox;

@@ -1,6 +1,6 @@
 //! A node with tenants, a simulated CRM and a directory to land in.
 
-use crm_sim::{CrmSim, Fault, Kind, PathKind, Rule, When};
+use crm_sim::{CrmSim, ExtraProperty, Fault, Kind, PathKind, PropertyType, Rule, When};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
@@ -96,6 +96,12 @@ impl Plant {
             contacts,
             limit_scale: None,
             tie_burst: 30,
+            extra_properties: vec![ExtraProperty {
+                kind: Kind::Contacts,
+                name: "renewal".to_owned(),
+                property_type: PropertyType::Bool,
+                archived: true,
+            }],
             ..crm_sim::Config::default()
         })
         .await

@@ -6,5 +6,6 @@ mod encode;
 mod faults;
 mod places;
 mod protocol;
+mod schemas;
 mod target;
 mod world;

@@ -9,6 +9,7 @@ pub(crate) mod kv;
 pub(crate) mod limits;
 pub(crate) mod queue;
 pub(crate) mod schedules;
+pub(crate) mod schemas;
 pub(crate) mod streams;
 pub(crate) mod upkeep;
 
@@ -45,6 +46,9 @@ macro_rules! for_each_behaviour {
             jobs::jobs_of_a_sync_come_newest_first;
             jobs::an_id_is_not_taken_over_by_another_sync;
             jobs::only_the_newest_finished_jobs_are_kept;
+            schemas::a_catalog_is_confirmed_or_the_newest_of_a_history;
+            schemas::only_the_newest_catalogs_are_kept;
+            schemas::a_contract_moves_only_from_the_expected_revision;
             limits::blocks_add_up_and_old_ones_are_forgotten;
             limits::limits_do_not_see_one_another;
             control::nothing_is_written_for_a_tenant_that_does_not_exist;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use tidegate_domain::id::{ConnectionId, JobId, Sha256, StreamName, SyncId};
-use tidegate_domain::job::{Class, JobRequest, JobState, Reason, StreamOutcome, Trigger};
+use tidegate_domain::job::{Class, JobRequest, JobState, Reason, StreamOutcome, Trigger, Warning};
 use tidegate_engine::progress::Figures;
 use tidegate_engine::worker::Snapshot;
 use tidegate_store::queue::{JobPosition, QueuedJob};
@@ -50,6 +50,10 @@ pub(crate) struct Job {
     /// What became of each of its streams.
     #[schema(value_type = BTreeMap<String, StreamOutcome>)]
     streams: BTreeMap<StreamName, StreamOutcome>,
+    /// What a person should know of its streams, whatever became of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Vec<Warning>>, required = false)]
+    warnings: BTreeMap<StreamName, Vec<Warning>>,
     /// What the running attempt has done so far, where this node runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
@@ -100,6 +104,7 @@ impl From<QueuedJob> for Job {
             created_at_ms: found.row.created_at_ms,
             updated_at_ms: found.row.updated_at_ms,
             streams: found.row.job.streams,
+            warnings: found.row.job.warnings,
             progress: None,
         }
     }

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::control::{DocumentKind, Expected, Reference, TenantState, Write};
 use crate::sqlite::encoding::encode_word;
 use crate::sqlite::failure::Failure;
-use crate::sqlite::{events, queue, schedules};
+use crate::sqlite::{events, queue, schedules, schemas};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tidegate_domain::id::Sha256;
 
@@ -259,8 +259,14 @@ impl Change<'_> {
         self.database
             .prepare_cached("DELETE FROM documents WHERE tenant = ?1 AND kind = ?2 AND id = ?3")?
             .execute(params![self.tenant.as_str(), kind.as_str(), id])?;
-        if kind == DocumentKind::Subscription {
-            events::forget_subscription(self.database, self.tenant, id)?;
+        match kind {
+            DocumentKind::Subscription => {
+                events::forget_subscription(self.database, self.tenant, id)?;
+            }
+            DocumentKind::Connection => {
+                schemas::forget_connection(self.database, self.tenant, id)?;
+            }
+            DocumentKind::Sync => schemas::forget_sync(self.database, self.tenant, id)?,
         }
         self.mentioned
             .insert(Reference::Document(kind, id.to_owned()));
