@@ -9,6 +9,7 @@ pub mod control;
 pub mod crash;
 pub mod error;
 pub mod events;
+pub mod flow;
 pub mod grants;
 pub mod jobs;
 pub mod kv;
@@ -24,7 +25,12 @@ pub use sqlite::SqliteStore;
 
 /// Everything that a sync asks of its database.
 pub trait Store:
-    streams::StreamStore + grants::GrantStore + kv::KvStore + jobs::JobStore + limits::LimitStore
+    streams::StreamStore
+    + grants::GrantStore
+    + kv::KvStore
+    + jobs::JobStore
+    + limits::LimitStore
+    + flow::FlowStore
 {
 }
 
@@ -34,6 +40,7 @@ impl<T> Store for T where
         + kv::KvStore
         + jobs::JobStore
         + limits::LimitStore
+        + flow::FlowStore
 {
 }
 
