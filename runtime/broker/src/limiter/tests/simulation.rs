@@ -400,7 +400,7 @@ async fn every_tenant_has_its_floor_and_live_work_waits_little_behind_a_backfill
         let asked = Instant::now();
         admit(&live, "default", LONG).await.unwrap().sent();
         waits.push(asked.elapsed());
-        tokio::time::sleep(Duration::from_millis(800)).await;
+        tokio::time::sleep(Duration::from_millis(837)).await;
     }
     waits.sort_unstable();
     let p99 = waits[waits.len() * 99 / 100 - 1];
