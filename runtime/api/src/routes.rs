@@ -13,6 +13,7 @@ mod health;
 mod jobs;
 mod keys;
 mod lake;
+mod limits;
 mod schemas;
 mod secrets;
 mod streams;
@@ -68,6 +69,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(RunJobs, routes!(ask::check_connection)),
         needs(RunJobs, routes!(ask::discover_connection)),
         needs(Read, routes!(ask::read_catalog)),
+        needs(Read, routes!(limits::list_limits)),
         needs(Read, routes!(authorize::list_authorizations)),
         needs(WriteSecrets, routes!(authorize::begin_authorization)),
         public(routes!(authorize::start_authorization)),
@@ -90,6 +92,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(jobs::follow::follow_job)),
         needs(Read, routes!(jobs::history::list_attempts)),
         needs(Read, routes!(jobs::history::read_log)),
+        needs(Read, routes!(jobs::requests::list_requests)),
         needs(RunJobs, routes!(jobs::cancel_job)),
         needs(RunJobs, routes!(jobs::retry::retry_job)),
         needs(RunJobs, routes!(jobs::retry::retry_jobs)),
