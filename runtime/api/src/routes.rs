@@ -15,6 +15,7 @@ mod health;
 mod jobs;
 mod keys;
 mod lake;
+mod limits;
 mod schemas;
 mod secrets;
 mod streams;
@@ -73,6 +74,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(catalogs::list_schemas)),
         needs(Read, routes!(catalogs::read_schema)),
         needs(Read, routes!(catalogs::compare_schemas)),
+        needs(Read, routes!(limits::list_limits)),
         needs(Read, routes!(authorize::list_authorizations)),
         needs(WriteSecrets, routes!(authorize::begin_authorization)),
         public(routes!(authorize::start_authorization)),
@@ -97,6 +99,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(jobs::follow::follow_job)),
         needs(Read, routes!(jobs::history::list_attempts)),
         needs(Read, routes!(jobs::history::read_log)),
+        needs(Read, routes!(jobs::requests::list_requests)),
         needs(RunJobs, routes!(jobs::cancel_job)),
         needs(RunJobs, routes!(jobs::retry::retry_job)),
         needs(RunJobs, routes!(jobs::retry::retry_jobs)),

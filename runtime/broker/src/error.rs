@@ -43,6 +43,14 @@ pub enum Error {
     /// A body could not be spilled.
     #[error("cannot spill a body to the spool directory; check its space and rights")]
     Spool(#[source] std::io::Error),
+    /// More accounts are in use than limits are kept of.
+    #[error(
+        "the limits of {max} accounts are in use, and no more are kept; raise limit_accounts_max"
+    )]
+    TooManyAccounts {
+        /// How many are kept.
+        max: usize,
+    },
     /// The database failed.
     #[error("the grants or limits could not be read or written")]
     Store(#[from] tidegate_store::Error),
@@ -61,7 +69,7 @@ impl Error {
         match self {
             Error::Config(_) | Error::KeyFile { .. } => Fault::Config,
             Error::Auth(_) => Fault::Auth,
-            Error::TokenEndpoint { .. } => Fault::Transient,
+            Error::TokenEndpoint { .. } | Error::TooManyAccounts { .. } => Fault::Transient,
             Error::Store(store) => store.fault(),
             Error::Unseal { .. } | Error::Random(_) | Error::Spool(_) | Error::Closed => {
                 Fault::Host

@@ -196,9 +196,13 @@ impl Inner {
         let mut failures = 0;
         let mut refused = None;
         loop {
-            let tried = self
-                .attempt(&checked, plan, bucket, refused, deadline, meters)
-                .await;
+            let way = Way {
+                plan,
+                bucket,
+                call,
+                meters,
+            };
+            let tried = self.attempt(&checked, way, refused, deadline).await;
             let (outcome, wait_ms) = match tried {
                 Verdict::Done(outcome) => return outcome,
                 Verdict::Renew { version, outcome } => {
@@ -237,15 +241,14 @@ impl Inner {
     async fn attempt(
         &self,
         checked: &Checked<'_>,
-        plan: &Plan,
-        bucket: &Arc<Bucket>,
+        way: Way<'_>,
         refused: Option<u64>,
         deadline: Instant,
-        meters: Meters<'_>,
     ) -> Verdict {
         let mut slot = None;
+        let begun = Instant::now();
         let (allowed, signature, permit) = loop {
-            let ready = self.ready(checked, plan, bucket, refused, deadline, meters);
+            let ready = self.ready(checked, way.plan, way.bucket, refused, deadline, way.meters);
             let (allowed, signature, permit) = match ready.await {
                 Ok(ready) => ready,
                 Err(fault @ FetchFault::Connect(_)) => return Verdict::Again(Err(fault)),
@@ -263,13 +266,21 @@ impl Inner {
         let attempt = Attempt {
             shared: &self.shared,
             tenant: &self.tenant,
-            manifest: &self.connection.manifest,
-            plan,
-            bucket,
-            meters,
+            connection: &self.connection,
+            way,
+            waited: begun.elapsed(),
         };
         attempt.run(checked, allowed, signature, permit).await
     }
+}
+
+/// What all tries of a request share.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    plan: &'a Plan,
+    bucket: &'a Arc<Bucket>,
+    call: &'a Call,
+    meters: Meters<'a>,
 }
 
 fn random() -> Result<u64, FetchFault> {

@@ -63,6 +63,11 @@ pub struct ConnectionSpec {
     /// one budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Percent of the account's limits that Tidegate may use; the rest is left to other
+    /// applications of its owner. All of them without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub quota_share: Option<u8>,
     /// Jobs of this connection that run at the same time; without it only the worker's
     /// own bound holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,6 +22,7 @@ use tidegate_domain::sync::{Landing, Mode};
 use tidegate_landing::target::Target;
 use tidegate_sandbox::Connector;
 use tidegate_store::control::ConnectorState;
+use tidegate_store::flow::RequestOrigin;
 use tidegate_store::queue::QueuedJob;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub(crate) struct Launched {
 
 /// What a run is given by whoever starts it.
 pub(crate) struct Frame {
+    /// The number of the attempt, from 1.
+    pub(crate) attempt: u32,
     pub(crate) stop: CancellationToken,
     pub(crate) progress: Arc<Progress>,
     pub(crate) log: Arc<JobLog>,
@@ -113,7 +116,9 @@ impl Node {
             secrets: secrets.clone(),
             oauth_app,
             account: spec.account,
-            class: broker_class(class),
+            quota_share: spec.quota_share,
+            class,
+            connector: Some(digest),
         });
         Ok(Source {
             tenant: tenant.clone(),
@@ -217,6 +222,12 @@ impl Node {
             stop: frame.stop,
             progress: frame.progress,
             log: Some(frame.log),
+            origin: Some(RequestOrigin {
+                job: queued.row.id.clone(),
+                attempt: frame.attempt,
+                stream: None,
+                partition: None,
+            }),
         };
         Ok(Launched { context, specs })
     }
@@ -288,13 +299,5 @@ impl From<&spec::StreamSpec> for StreamSpec {
             generation_min: 0,
             is_bounded: false,
         }
-    }
-}
-
-fn broker_class(class: Class) -> tidegate_broker::Class {
-    match class {
-        Class::Live => tidegate_broker::Class::Live,
-        Class::Incremental => tidegate_broker::Class::Incremental,
-        Class::History => tidegate_broker::Class::History,
     }
 }

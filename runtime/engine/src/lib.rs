@@ -19,6 +19,7 @@ pub mod joblog;
 mod kept;
 mod landed;
 mod launch;
+mod limits;
 pub mod node;
 pub mod outbox;
 mod partition;
@@ -37,5 +38,5 @@ pub use config::Config;
 pub use error::Error;
 pub use node::Node;
 // Named by what the API keeps and what tests of it build.
-pub use tidegate_broker::PendingAuthorization;
+pub use tidegate_broker::{LimitView, PendingAuthorization};
 pub use tidegate_sandbox::{CompileLimits, Compiler};

@@ -123,7 +123,8 @@ impl Reading {
             self.sync.spool_dir.clone(),
         );
         let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(counters));
-        let context = self.sync.call(&self.spec.name);
+        let id = partition.planned.id.as_str();
+        let context = self.sync.call(&self.spec.name, Some(id));
         let request = ReadRequest {
             config: self.sync.source.config.clone(),
             stream: self.info.clone(),

@@ -31,6 +31,7 @@ use tidegate_landing::writer::{Settings, StreamWriter, WriterHandle};
 use tidegate_sandbox::{CallContext, PartitionEnd, PlanRequest, StreamInfo};
 use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
+use tidegate_store::flow::RequestOrigin;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -95,13 +96,23 @@ pub struct SyncContext {
     pub progress: Arc<Progress>,
     /// Where guests write; none hands their lines to `tracing`.
     pub log: Option<Arc<JobLog>>,
+    /// The job and its attempt, for the record of requests.
+    pub origin: Option<RequestOrigin>,
 }
 
 impl SyncContext {
-    /// The frame of one call about a stream.
-    pub(crate) fn call(&self, stream: &StreamName) -> CallContext {
+    /// The frame of one call about a stream, and about a partition of it.
+    pub(crate) fn call(&self, stream: &StreamName, partition: Option<&str>) -> CallContext {
         let log = self.log.as_ref().map(|log| (log, stream));
-        self.source.context(&self.stop, log)
+        let mut context = self.source.context(&self.stop, log);
+        context.origin = self.origin.clone().map(|origin| {
+            Arc::new(RequestOrigin {
+                stream: Some(stream.clone()),
+                partition: partition.map(str::to_owned),
+                ..origin
+            })
+        });
+        context
     }
 }
 
@@ -298,7 +309,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         .sync
         .source
         .connector
-        .plan(reading.sync.call(&spec.name), request)
+        .plan(reading.sync.call(&spec.name, None), request)
         .await;
     let (partitions, usage) = planned.map_err(|source| Error::Connector {
         operation: "plan",

@@ -9,6 +9,7 @@ pub mod control;
 pub mod crash;
 pub mod error;
 pub mod events;
+pub mod flow;
 pub mod grants;
 pub mod jobs;
 pub mod kv;
@@ -31,6 +32,7 @@ pub trait Store:
     + jobs::JobStore
     + limits::LimitStore
     + schemas::SchemaStore
+    + flow::FlowStore
 {
 }
 
@@ -41,6 +43,7 @@ impl<T> Store for T where
         + jobs::JobStore
         + limits::LimitStore
         + schemas::SchemaStore
+        + flow::FlowStore
 {
 }
 

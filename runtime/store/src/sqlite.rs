@@ -8,6 +8,7 @@ mod control;
 mod encoding;
 mod events;
 mod failure;
+mod flow;
 mod grants;
 mod jobs;
 mod kv;

@@ -18,17 +18,20 @@ pub struct Retention {
     pub audit_ms: u64,
     /// Keys that were revoked or have expired.
     pub keys_ms: u64,
+    /// Records of requests.
+    pub requests_ms: u64,
 }
 
 impl Default for Retention {
-    /// 90 days of jobs and of ended keys, 30 days of events, 400 days of audit: a year
-    /// and the time to look at it.
+    /// 90 days of jobs and of ended keys, 30 days of events and of requests, 400 days of
+    /// audit: a year and the time to look at it.
     fn default() -> Self {
         Retention {
             jobs_ms: 90 * DAY_MS,
             events_ms: 30 * DAY_MS,
             audit_ms: 400 * DAY_MS,
             keys_ms: 90 * DAY_MS,
+            requests_ms: 30 * DAY_MS,
         }
     }
 }

@@ -58,6 +58,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: JobsCommand,
     },
+    /// Look at what a service sent to whom.
+    Flow {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: FlowCommand,
+    },
     /// List, make and revoke API keys of a service.
     Keys {
         #[command(flatten)]
@@ -366,6 +373,18 @@ pub(crate) enum JobsCommand {
         /// All whose last job failed for this reason.
         #[arg(long, value_parser = parse_word::<Reason>)]
         reason: Option<Reason>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowCommand {
+    /// List the requests that were sent to the provider for a job, oldest first.
+    Requests {
+        /// The job's id.
+        job: JobId,
+        /// Requests at the most.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
     },
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct ConnectionFile {
     /// The provider's own id of the account, so that connections of one account
     /// share one budget.
     pub(crate) account: Option<String>,
+    /// Percent of the account's limits that may be used; the rest is left to others.
+    pub(crate) quota_share: Option<u8>,
 }
 
 /// What is wrong with a document.

@@ -9,6 +9,7 @@ mod connections;
 mod demo;
 mod difference;
 mod documents;
+mod flow;
 mod init;
 mod inspect;
 mod jobs;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(place.json, arguments).await,
         Command::Serve(arguments) => serve::run(&place, &arguments).await,
         Command::Jobs { server, command } => jobs::run(&server, command, place.json).await,
+        Command::Flow { server, command } => flow::run(&server, command, place.json).await,
         Command::Keys { server, command } => keys::run(&place, &server, command).await,
         Command::Backup { server, file } => backup::run(&server, &file, place.json).await,
         Command::Sync(SyncCommand::Run { file }) => sync_run::run(&place, &file).await,

@@ -93,6 +93,7 @@ pub(crate) async fn prepare(
         stop,
         progress: Arc::new(Progress::default()),
         log: None,
+        origin: None,
     };
     let specs = file.streams.iter().map(spec).collect();
     Ok(Prepared {

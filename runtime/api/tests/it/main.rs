@@ -5,6 +5,7 @@
 mod apply;
 mod client;
 mod documents;
+mod flow;
 mod follow;
 mod jobs;
 mod keys;

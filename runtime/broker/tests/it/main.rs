@@ -5,6 +5,7 @@ mod bodies;
 mod egress;
 mod faulty;
 mod fixture;
+mod flow;
 mod grants;
 mod keyring;
 mod limits;

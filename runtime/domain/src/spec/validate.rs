@@ -38,6 +38,12 @@ impl ConnectionSpec {
         {
             found.add("/concurrency_max", "use 1 to 1000");
         }
+        if self
+            .quota_share
+            .is_some_and(|share| !(1..=100).contains(&share))
+        {
+            found.add("/quota_share", "use 1 to 100 (percent)");
+        }
         if let Some(app) = &self.oauth_app
             && app.client_id.is_empty()
         {

@@ -204,6 +204,7 @@ impl JobRun {
         let node = Arc::clone(&self.shared.node);
         let queued = self.queued.clone();
         let frame = Frame {
+            attempt: self.job.attempts,
             stop: self.stop.clone(),
             progress: Arc::clone(&self.progress),
             log: Arc::clone(&self.log),

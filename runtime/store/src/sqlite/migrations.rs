@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_service.sql"),
     include_str!("migrations/0003_outbox.sql"),
     include_str!("migrations/0004_schemas.sql"),
+    include_str!("migrations/0005_limits.sql"),
 ];
 
 /// Brings the schema to this build's version.

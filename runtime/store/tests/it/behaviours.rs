@@ -3,6 +3,7 @@
 
 pub(crate) mod control;
 pub(crate) mod events;
+pub(crate) mod flow;
 pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod kv;
@@ -49,8 +50,13 @@ macro_rules! for_each_behaviour {
             schemas::a_catalog_is_confirmed_or_the_newest_of_a_history;
             schemas::only_the_newest_catalogs_are_kept;
             schemas::a_contract_moves_only_from_the_expected_revision;
-            limits::blocks_add_up_and_old_ones_are_forgotten;
+            limits::what_was_reserved_stays_until_it_is_settled;
             limits::limits_do_not_see_one_another;
+            limits::a_gate_stays_closed_until_the_last_time_given;
+            limits::the_last_clock_reading_is_kept;
+            flow::requests_are_read_by_tenant_and_job_page_by_page;
+            flow::what_is_missing_is_counted;
+            flow::requests_go_when_their_time_is_over;
             control::nothing_is_written_for_a_tenant_that_does_not_exist;
             control::a_tenant_is_made_once_and_suspended;
             control::a_key_is_found_by_its_hash_until_it_is_forgotten;
