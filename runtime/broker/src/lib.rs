@@ -26,7 +26,7 @@ pub use broker::Broker;
 pub use call::{Call, Meter, Usage};
 pub use config::{Config, Mapping, Origin};
 pub use connection::{Class, Connection, OauthApp};
-pub use error::{Error, FetchFault};
+pub use error::{Error, FetchFault, Rule};
 pub use grant::PendingAuthorization;
 pub use keyring::Keyring;
 pub use request::{Method, Payload, Request, Response, Target};

@@ -136,6 +136,21 @@ impl Meter {
         }
     }
 
+    /// The share of the limit that is used up, from 0 to 1; as of the last
+    /// [`Meter::check`] where what is spent comes back with time.
+    pub fn utilization(&self, now: Nanos) -> f64 {
+        let (used, capacity) = match self {
+            Meter::Pace(pace) => pace.used(now),
+            Meter::Window(window) => window.used_of(),
+            Meter::Calendar(calendar) => calendar.used_of(),
+            Meter::Concurrent {
+                capacity,
+                in_flight,
+            } => (*in_flight, *capacity),
+        };
+        (used as f64 / capacity.max(1) as f64).min(1.0)
+    }
+
     /// The answer came, or will never come: the provider has counted by now.
     pub fn answered(&mut self, now: Nanos, units: u64) {
         match self {

@@ -21,6 +21,7 @@ pub mod page;
 pub mod partition;
 pub mod recover;
 pub mod s3;
+mod sealed;
 pub mod stage;
 pub mod target;
 pub mod writer;

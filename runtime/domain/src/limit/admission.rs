@@ -193,6 +193,14 @@ impl Admission {
         *closed = until.max(*closed);
     }
 
+    /// How far the fullest of these limits is used up, from 0 to 1; none without one.
+    pub fn utilization(&self, slots: &[SlotId], now: Nanos) -> Option<f64> {
+        let meters = slots
+            .iter()
+            .filter_map(|slot| self.slots[slot.0].meter.as_ref());
+        meters.map(|meter| meter.utilization(now)).reduce(f64::max)
+    }
+
     /// When all of these are open.
     pub fn opens_at(&self, slots: &[SlotId]) -> Nanos {
         let closed = slots.iter().map(|slot| self.slots[slot.0].closed_until);

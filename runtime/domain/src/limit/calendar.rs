@@ -36,6 +36,10 @@ impl Calendar {
         self.end
     }
 
+    pub(super) fn used_of(&self) -> (u64, u64) {
+        (self.spent, self.capacity)
+    }
+
     pub(super) fn check(&mut self, now: Nanos, units: u64) -> Result<(), Wait> {
         self.turn(now);
         if units > self.capacity {

@@ -27,6 +27,12 @@ impl Pace {
         self.interval.saturating_mul(units)
     }
 
+    /// Of the burst, and how much that is.
+    pub(super) fn used(&self, now: Nanos) -> (u64, u64) {
+        let ahead = self.next.saturating_sub(now);
+        (ahead.div_ceil(self.interval), self.burst)
+    }
+
     pub(super) fn check(&self, now: Nanos, units: u64) -> Result<(), Wait> {
         if units > self.burst {
             return Err(Wait::Never);

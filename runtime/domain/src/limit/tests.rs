@@ -401,3 +401,23 @@ fn a_request_larger_than_a_limit_is_told_so_at_once() {
     assert_eq!(admission.turns(START), [(ticket, Turn::Never)]);
     assert!(!admission.leave(ticket));
 }
+
+#[test]
+fn a_limit_s_utilization_is_what_is_spent_of_it() {
+    for rule in [
+        LimitRule::Paced(8),
+        LimitRule::Rolling,
+        midnight(),
+        LimitRule::Concurrent,
+    ] {
+        let mut meter = meter(rule, 8, 1_000);
+        // A pace starts empty.
+        let now = START + 10 * SECOND;
+        assert_eq!(meter.utilization(now), 0.0, "{meter:?}");
+        for _ in 0..2 {
+            meter.check(now, 1).unwrap();
+            meter.commit(now, 1);
+        }
+        assert_eq!(meter.utilization(now), 0.25, "{meter:?}");
+    }
+}

@@ -44,6 +44,10 @@ impl Window {
         self.answered + self.in_flight
     }
 
+    pub(super) fn used_of(&self) -> (u64, u64) {
+        (self.used(), self.capacity)
+    }
+
     pub(super) fn check(&mut self, now: Nanos, units: u64) -> Result<(), Wait> {
         self.forget(now);
         if units > self.capacity {
