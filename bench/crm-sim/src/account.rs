@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::counters::{Counters, Meter};
 use crate::faults::Faults;
 use crate::generate::mix;
+use crate::journal::Journal;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::oauth::OAuth;
@@ -42,6 +43,7 @@ pub(crate) struct Account {
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
     pub(crate) meter: Meter,
+    pub(crate) journal: Journal,
     /// How long search keeps serving a record's previous version; 0 for none.
     search_lag_ms: AtomicU32,
     /// Whether search compares record ids as text.
@@ -64,6 +66,7 @@ impl Account {
             limits: Limits::new(&config),
             faults: Faults::default(),
             meter: Meter::default(),
+            journal: Journal::default(),
             search_lag_ms: AtomicU32::default(),
             text_ids: AtomicBool::default(),
             config,

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::faults::Rule;
+use crate::journal::Seen;
 use crate::kind::Kind;
 use crate::overlay::Changes;
 use crate::records::Write;
@@ -185,6 +186,16 @@ impl CrmSim {
     /// The counters so far.
     pub fn counters(&self) -> Counters {
         self.account.counters()
+    }
+
+    /// Writes down every request from now on, until the end.
+    pub fn begin_journal(&self) {
+        self.account.journal.begin();
+    }
+
+    /// The requests that were written down, in the order in which they came.
+    pub fn journal(&self) -> Vec<Seen> {
+        self.account.journal.seen()
     }
 
     /// Sets every counter back, the maxima included.

@@ -6,7 +6,7 @@ mod client;
 pub use client::{HttpClient, SendError, http_client};
 
 use crate::config::{Config, Origin};
-use crate::{Error, FetchFault};
+use crate::{Error, FetchFault, Rule};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub enum DialError {
 impl From<DialError> for FetchFault {
     fn from(error: DialError) -> Self {
         match error {
-            DialError::Denied(rule) => FetchFault::Denied(rule),
+            DialError::Denied(text) => FetchFault::Denied(Rule::Address, text),
             DialError::Dns(host) => FetchFault::Dns(host),
             DialError::Connect(host) => FetchFault::Connect(host),
             DialError::Tls(host) => FetchFault::Tls(host),

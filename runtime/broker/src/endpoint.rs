@@ -8,7 +8,7 @@ pub(crate) use template::{Fill, check_manifest, fill_url, kept_name};
 
 use crate::config::{Config, Origin};
 use crate::request::Target;
-use crate::{Connection, FetchFault};
+use crate::{Connection, FetchFault, Rule};
 use std::collections::BTreeMap;
 use template::Base;
 use tidegate_domain::manifest::{Endpoint, EndpointRole};
@@ -52,9 +52,12 @@ impl Policy<'_> {
         query: &[(String, String)],
     ) -> Result<Allowed, FetchFault> {
         let manifest = &self.connection.manifest;
-        let endpoint = manifest
-            .endpoint(name)
-            .ok_or_else(|| FetchFault::Denied("the manifest has no such endpoint".to_owned()))?;
+        let endpoint = manifest.endpoint(name).ok_or_else(|| {
+            FetchFault::Denied(
+                Rule::Endpoint,
+                "the manifest has no such endpoint".to_owned(),
+            )
+        })?;
         if !path.starts_with('/') || path.starts_with("//") {
             let text = "a path starts with exactly one slash".to_owned();
             return Err(FetchFault::Invalid(text));
@@ -66,12 +69,16 @@ impl Policy<'_> {
         let url = Url::parse(&text)
             .map_err(|_| FetchFault::Invalid("the path does not make a URL".to_owned()))?;
         if Origin::of(&url).as_ref() != Some(&base.origin) {
-            return Err(FetchFault::Denied("the path left its origin".to_owned()));
+            return Err(FetchFault::Denied(
+                Rule::Endpoint,
+                "the path left its origin".to_owned(),
+            ));
         }
         if !below(&url, &base, &endpoint.paths) {
-            return Err(FetchFault::Denied(format!(
-                "the path is outside endpoint {name}"
-            )));
+            return Err(FetchFault::Denied(
+                Rule::Endpoint,
+                format!("the path is outside endpoint {name}"),
+            ));
         }
         Ok(self.allowed(&url, &base, endpoint))
     }
@@ -83,7 +90,10 @@ impl Policy<'_> {
         let (scheme, rest) = link.split_once("://").ok_or_else(malformed)?;
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         if authority.is_empty() || authority.contains('@') {
-            return Err(FetchFault::Denied("the link names a user".to_owned()));
+            return Err(FetchFault::Denied(
+                Rule::Host,
+                "the link names a user".to_owned(),
+            ));
         }
         let url = Url::parse(link).map_err(|_| malformed())?;
         let origin = Origin::of(&url)
@@ -105,6 +115,7 @@ impl Policy<'_> {
         }
         if same_origin {
             return Err(FetchFault::Denied(
+                Rule::Endpoint,
                 "the link is outside the paths of every endpoint".to_owned(),
             ));
         }
@@ -112,7 +123,12 @@ impl Policy<'_> {
     }
 
     fn allowed_host(&self, url: Url, origin: &Origin) -> Result<Allowed, FetchFault> {
-        let refuse = || FetchFault::Denied(format!("{} is not in the manifest", origin.host));
+        let refuse = || {
+            FetchFault::Denied(
+                Rule::Host,
+                format!("{} is not in the manifest", origin.host),
+            )
+        };
         let known = origin.scheme == "https" && origin.port == 443;
         let hosts = &self.connection.manifest.allowed_hosts;
         let is_name = url.domain().is_some();

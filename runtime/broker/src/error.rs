@@ -78,12 +78,40 @@ impl Error {
     }
 }
 
+/// Which kind of rule refused a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The endpoints of the manifest, their paths included.
+    Endpoint,
+    /// The hosts of the manifest, for links.
+    Host,
+    /// Headers and parameters that are the host's to set.
+    Header,
+    /// Where a credential may go.
+    Credential,
+    /// The addresses and schemes of the operator.
+    Address,
+}
+
+impl Rule {
+    /// The word in figures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rule::Endpoint => "endpoint",
+            Rule::Host => "host",
+            Rule::Header => "header",
+            Rule::Credential => "credential",
+            Rule::Address => "address",
+        }
+    }
+}
+
 /// Why a request has no answer; all but `Host` are the contract's own cases.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchFault {
     /// Refused by policy before any byte left; the text names the rule.
-    #[error("refused by policy: {0}")]
-    Denied(String),
+    #[error("refused by policy: {1}")]
+    Denied(Rule, String),
     /// The limits allow it only later.
     #[error("the limits allow this request only at {until_ms} ms since the epoch")]
     Throttled {
@@ -126,7 +154,7 @@ impl FetchFault {
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {
-            FetchFault::Denied(_) => Fault::Config,
+            FetchFault::Denied(..) => Fault::Config,
             FetchFault::Throttled { .. } => Fault::Throttled,
             FetchFault::Auth(_) => Fault::Auth,
             FetchFault::Dns(_)

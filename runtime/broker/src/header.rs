@@ -1,6 +1,6 @@
 //! Which headers a guest may send: none that the host or a hop on the way owns.
 
-use crate::{Config, FetchFault};
+use crate::{Config, FetchFault, Rule};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Names that belong to the host: they frame the message, name the peer, carry
@@ -59,7 +59,10 @@ pub(crate) fn outgoing(
             || OWNED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
             || signed.iter().any(|one| one.eq_ignore_ascii_case(text));
         if owned {
-            return Err(FetchFault::Denied(format!("the host sets header {text}")));
+            return Err(FetchFault::Denied(
+                Rule::Header,
+                format!("the host sets header {text}"),
+            ));
         }
         let value = HeaderValue::from_str(value)
             .map_err(|_| FetchFault::Invalid(format!("the value of header {text}")))?;
@@ -89,7 +92,7 @@ mod tests {
              x-forwarded-host x-amz-security-token via accept-encoding X-API-KEY Set-Cookie";
         for name in owned.split_whitespace() {
             let refused = check(name, "v");
-            assert!(matches!(refused, Err(FetchFault::Denied(_))), "{name}");
+            assert!(matches!(refused, Err(FetchFault::Denied(..))), "{name}");
         }
     }
 

@@ -27,7 +27,7 @@ pub use broker::Broker;
 pub use call::{Call, Meter, Usage};
 pub use config::{Config, LimitSetting, Mapping, Origin};
 pub use connection::{Connection, OauthApp};
-pub use error::{Error, FetchFault};
+pub use error::{Error, FetchFault, Rule};
 pub use grant::PendingAuthorization;
 pub use keyring::Keyring;
 pub use limiter::LimitView;

@@ -91,8 +91,8 @@ impl Session {
                 answer.unwrap_or_else(|_| Err(late("the call's deadline passed")))
             }
         };
-        if let Err(FetchFault::Denied(_)) = &fetched {
-            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64);
+        if let Err(FetchFault::Denied(rule, _)) = &fetched {
+            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64, egress.denied.reason = rule.as_str());
         }
         fetched
     }

@@ -341,6 +341,15 @@ impl Class {
         }
     }
 
+    /// The word in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Live => "live",
+            Class::Incremental => "incremental",
+            Class::History => "history",
+        }
+    }
+
     /// Its place in [`Class::ALL`].
     pub fn index(self) -> usize {
         self as usize

@@ -86,6 +86,11 @@ impl Gauge {
     pub fn remaining(self) -> u64 {
         self.capacity.saturating_sub(self.used)
     }
+
+    /// The share of the limit that is used up, from 0 to 1.
+    pub fn utilization(self) -> f64 {
+        (self.used as f64 / self.capacity.max(1) as f64).min(1.0)
+    }
 }
 
 /// Requests in flight, to their last byte.

@@ -24,6 +24,7 @@ pub mod partition;
 pub mod recover;
 pub mod s3;
 pub mod schema;
+mod sealed;
 pub mod stage;
 pub mod target;
 pub mod writer;

@@ -13,6 +13,7 @@ use crate::heartbeat;
 use crate::lane::{Lane, Shape};
 use crate::page::Page;
 use crate::recover::{Owned, Stream, take_over};
+use crate::sealed::Sealed;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,8 +62,6 @@ pub struct Landed {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Batches sealed and not yet committed.
-    pub sealed: u64,
     /// Committed slots.
     pub slots: u64,
 }
@@ -320,23 +319,26 @@ fn keep_first(slot: &Mutex<Option<Error>>, error: Error) {
 async fn run_commits(
     mut committer: Committer,
     kept: Vec<Intent>,
-    mut sealed: mpsc::Receiver<Intent>,
+    mut sealed: mpsc::Receiver<Sealed>,
     landed: watch::Sender<Landed>,
     committed: watch::Sender<u64>,
     first_error: Arc<Mutex<Option<Error>>>,
 ) -> Result<(), Error> {
+    let kept: Vec<Sealed> = kept.into_iter().map(Sealed::new).collect();
     let mut kept = kept.into_iter();
     loop {
         let next = match kept.next() {
-            Some(intent) => Some(intent),
+            Some(sealed) => Some(sealed),
             None => sealed.recv().await,
         };
-        let Some(intent) = next else { return Ok(()) };
-        if let Err(error) = committer.commit(&intent).await {
+        let Some(sealed) = next else { return Ok(()) };
+        let intent = &sealed.intent;
+        if let Err(error) = committer.commit(intent).await {
             keep_first(&first_error, error);
             return Ok(()); // dropping the receiver tells the actor
         }
-        landed.send_modify(|landed| count(landed, &intent));
+        sealed.committed();
+        landed.send_modify(|landed| count(landed, intent));
         committed.send_replace(intent.batch + 1);
     }
 }
@@ -380,7 +382,7 @@ struct Actor {
     opened_at: Option<Instant>,
     next_batch: u64,
     lane: Lane,
-    sealed: mpsc::Sender<Intent>,
+    sealed: mpsc::Sender<Sealed>,
     committed: watch::Receiver<u64>,
     state: watch::Sender<StreamState>,
     first_error: Arc<Mutex<Option<Error>>>,

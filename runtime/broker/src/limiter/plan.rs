@@ -133,6 +133,15 @@ impl Plan {
         Ok(Ok(permit))
     }
 
+    /// How far the bucket's fullest limit is used up, from 0 to 1; none without one.
+    pub(crate) fn utilization(&self, bucket: &Bucket) -> Option<f64> {
+        let moment = self.group.clock.now();
+        self.group
+            .lock()
+            .admission
+            .utilization(&bucket.slots, moment)
+    }
+
     /// The provider refused for a limit: the bucket goes half as fast from now on, and
     /// nothing of the account goes before `retry_after_ms` have passed; where it did
     /// not say, nothing of the bucket for a while that grows. Returns when the bucket

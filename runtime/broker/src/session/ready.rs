@@ -7,7 +7,7 @@ use crate::endpoint::{Allowed, Policy, kept_name};
 use crate::grant::{self, Credential, Current};
 use crate::limiter::{Bucket, Permit, Plan, Refused};
 use crate::request::Target;
-use crate::{Error, FetchFault};
+use crate::{Error, FetchFault, Rule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +97,7 @@ impl Inner {
         };
         if !allowed.takes_credentials {
             return Err(FetchFault::Denied(
+                Rule::Credential,
                 "no credential goes to a host that only a wildcard allows".to_owned(),
             ));
         }
@@ -107,6 +108,7 @@ impl Inner {
             .any(|(name, _)| signed.iter().any(|own| *own == name))
         {
             return Err(FetchFault::Denied(
+                Rule::Header,
                 "the host sets the query parameter of the key".to_owned(),
             ));
         }
@@ -132,6 +134,10 @@ impl Inner {
             tracing::event!(target: "metric", tracing::Level::INFO, ratelimit.wait.duration = waited_s);
             meters.add(|meter| &meter.limit_waits, 1);
             meters.add(|meter| &meter.limit_wait_ms, waited);
+        }
+        if let Some(used) = plan.utilization(bucket) {
+            let connector = self.connection.manifest.id.as_str();
+            tracing::event!(target: "metric", tracing::Level::INFO, ratelimit.budget.utilization = used, connector.name = connector);
         }
         admitted.map_err(|refused| match refused {
             Refused::Until(until_ms) => FetchFault::Throttled { until_ms },

@@ -468,6 +468,12 @@ impl Admission {
         *closed = until.max(*closed);
     }
 
+    /// How far the fullest of these limits is used up, from 0 to 1; none without one.
+    pub fn utilization(&mut self, slots: &[SlotId], moment: Moment) -> Option<f64> {
+        let gauges = slots.iter().filter_map(|slot| self.gauge(*slot, moment).0);
+        gauges.map(Gauge::utilization).reduce(f64::max)
+    }
+
     /// When all of these are open.
     pub fn opens_at(&self, slots: &[SlotId]) -> Nanos {
         let closed = slots.iter().map(|slot| self.slot(*slot).closed_until);

@@ -482,3 +482,23 @@ fn a_part_of_a_limit_is_left_to_others() {
         assert_eq!(check(&mut meter, later, 1), Ok(()), "{rule:?}");
     }
 }
+
+#[test]
+fn a_limit_s_utilization_is_what_is_spent_of_it() {
+    for rule in [
+        LimitRule::Paced(8),
+        LimitRule::Rolling,
+        midnight(),
+        LimitRule::Concurrent,
+    ] {
+        let mut meter = meter(rule, 8, 1_000);
+        // A pace starts empty.
+        let now = START + 10 * SECOND;
+        assert_eq!(meter.gauge(at(now)).utilization(), 0.0, "{meter:?}");
+        for _ in 0..2 {
+            check(&mut meter, now, 1).unwrap();
+            meter.commit(at(now), 1);
+        }
+        assert_eq!(meter.gauge(at(now)).utilization(), 0.25, "{meter:?}");
+    }
+}

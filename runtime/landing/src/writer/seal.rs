@@ -6,6 +6,7 @@ use crate::Error;
 use crate::gate::Pass;
 use crate::lane::{BatchName, Encoded};
 use crate::schema;
+use crate::sealed::Sealed;
 use std::sync::Arc;
 use tidegate_domain::schema::Columns;
 use tidegate_domain::stream::Change;
@@ -117,7 +118,7 @@ impl Actor {
         self.staged = self.open.clone();
         self.next_batch += 1;
         self.state.send_replace(self.open.clone());
-        let handed = self.sealed.send(intent).await;
+        let handed = self.sealed.send(Sealed::new(intent)).await;
         handed.map_err(|_| Error::Stopped {
             stream: self.stream.key.clone(),
         })

@@ -181,7 +181,7 @@ fn respond(
 
 fn to_guest(fault: FetchFault) -> wasmtime::Result<Fault> {
     Ok(match fault {
-        FetchFault::Denied(rule) => Fault::Denied(rule),
+        FetchFault::Denied(_, text) => Fault::Denied(text),
         FetchFault::Throttled { until_ms } => Fault::Throttled(until_ms),
         FetchFault::Auth(reason) => Fault::Auth(reason),
         FetchFault::Dns(reason) => Fault::Dns(reason),
