@@ -46,6 +46,7 @@ impl Node {
             policy: spec.batch,
             format: spec.target.format,
             columns: None, // no row is encoded
+            gate: None,
         };
         let writer = StreamWriter::open(stream, settings)
             .await

@@ -11,7 +11,7 @@
 //! application are held apart: each has an order of its own for its own limits, and
 //! there is one for the application's, which rules while those are what is short.
 
-use super::share::{Rank, Share};
+use super::share::Share;
 use super::{Gauge, Meter, Moment, Nanos, Wait};
 use crate::job::Class;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -280,7 +280,7 @@ impl Admission {
         let mut claimed = HashSet::new();
         let mut passed = HashSet::new();
         let mut shared_is_short = false;
-        while let Some((_, place, (number, units))) = self.next(&passed) {
+        while let Some((place, (number, units))) = self.next(&passed) {
             let ticket = Ticket { place, number };
             let looked = self.look(place.lane, place.class, units, moment, Some(&mut claimed));
             let turn = match looked {
@@ -317,7 +317,7 @@ impl Admission {
     }
 
     /// The first of a lane whose turn it is, of those that did not pass it.
-    fn next(&self, passed: &HashSet<Place>) -> Option<((Rank, u64), Place, (u64, u64))> {
+    fn next(&self, passed: &HashSet<Place>) -> Option<(Place, (u64, u64))> {
         let accounts = self.busy.iter().map(|id| &self.accounts[*id as usize]);
         let heads = accounts.flat_map(|account| {
             let open = account
@@ -335,7 +335,8 @@ impl Admission {
                 Some((rank, *place, head))
             })
         });
-        heads.min_by_key(|(rank, _, _)| *rank)
+        let first = heads.min_by_key(|(rank, _, _)| *rank);
+        first.map(|(_, place, head)| (place, head))
     }
 
     /// Whether all limits of the lane have room. With `claimed`, what others before it

@@ -242,6 +242,7 @@ impl Log {
             generation: 1,
             object: Object {
                 key: String::new(),
+                place: None,
                 content,
                 format,
                 sha256: Sha256::from_bytes([0; 32]),
