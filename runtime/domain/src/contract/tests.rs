@@ -148,13 +148,13 @@ fn a_lost_key_or_cursor_breaks_under_every_policy() {
     let table = [
         (found(without("id")), "the key was /id and is none"),
         (
-            found_with(without("n"), "/n", "/at"),
-            "the key was /id and is /n",
+            found_with(without("n"), "/gone", "/at"),
+            "the key was /id and is /gone",
         ),
         (found(without("at")), "the cursor was /at and is gone"),
         (
-            found_with(without("n"), "/id", "/n"),
-            "the cursor was /at and is /n",
+            found_with(without("n"), "/id", "/gone"),
+            "the cursor was /at and is /gone",
         ),
     ];
     for (found, expected) in table {

@@ -134,7 +134,7 @@ fn names_of_columns_never_move() {
         .iter()
         .map(|column| column.name.clone())
         .collect();
-    assert_eq!(names, ["a__b", "A__B_2", "a__b_3"]);
+    assert_eq!(names, ["a__b", "A__B_2", "a__b_2_2"]);
 }
 
 #[test]
