@@ -5,6 +5,9 @@
 mod history;
 mod jobs;
 mod outbox;
+mod park;
+mod pause;
 mod plant;
 mod schedules;
 mod takeover;
+mod targets;

@@ -217,6 +217,9 @@ impl Change<'_> {
                 body,
                 self.at_ms
             ])?;
+        if kind == DocumentKind::Sync {
+            queue::rouse(self.database, self.tenant, id, self.at_ms)?;
+        }
         Ok(())
     }
 
@@ -261,6 +264,9 @@ impl Change<'_> {
             .execute(params![self.tenant.as_str(), kind.as_str(), id])?;
         if kind == DocumentKind::Subscription {
             events::forget_subscription(self.database, self.tenant, id)?;
+        }
+        if kind == DocumentKind::Sync {
+            queue::rouse(self.database, self.tenant, id, self.at_ms)?;
         }
         self.mentioned
             .insert(Reference::Document(kind, id.to_owned()));
