@@ -178,6 +178,8 @@ pub(crate) async fn put<T: Spec>(
     let change = Change::new(format!("{kind}.put"), format!("{kind} {id}")).writes(writes);
     let put = api.commit(caller, change).await;
     put.map_err(dangling_is_invalid)?;
+    // Jobs may have rested until this.
+    api.worker().wake();
     Ok(Answer::put(
         read(api, &caller.tenant, id).await?,
         before.is_none(),

@@ -4,8 +4,6 @@ use crate::Error;
 use async_trait::async_trait;
 use std::path::Path;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-
 /// How long what grows is kept, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -20,20 +18,6 @@ pub struct Retention {
     pub keys_ms: u64,
     /// Records of requests.
     pub requests_ms: u64,
-}
-
-impl Default for Retention {
-    /// 90 days of jobs and of ended keys, 30 days of events and of requests, 400 days of
-    /// audit: a year and the time to look at it.
-    fn default() -> Self {
-        Retention {
-            jobs_ms: 90 * DAY_MS,
-            events_ms: 30 * DAY_MS,
-            audit_ms: 400 * DAY_MS,
-            keys_ms: 90 * DAY_MS,
-            requests_ms: 30 * DAY_MS,
-        }
-    }
 }
 
 /// What a sweep removed.

@@ -140,9 +140,10 @@ async fn commit(
         .answer(answer)
         .writes(writes);
     let done = api.commit(caller, change).await;
-    Ok(axum::Json(
-        done.map_err(documents::dangling_is_invalid)?.answer,
-    ))
+    let done = done.map_err(documents::dangling_is_invalid)?;
+    // Jobs may have rested until this.
+    api.worker().wake();
+    Ok(axum::Json(done.answer))
 }
 
 /// A value is only written where its keyed fingerprint differs from the stored one.

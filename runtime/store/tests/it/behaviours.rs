@@ -75,6 +75,7 @@ macro_rules! for_each_behaviour {
             queue::one_of_many_workers_gets_a_job;
             queue::jobs_of_a_track_run_one_after_another;
             queue::a_job_is_not_claimed_before_its_time;
+            queue::a_job_that_rests_is_due_when_its_sync_is_written;
             queue::a_lost_claim_can_do_nothing;
             queue::a_settlement_is_whole;
             queue::a_job_that_nobody_holds_must_say_when_it_goes_on;

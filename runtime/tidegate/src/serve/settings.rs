@@ -164,6 +164,7 @@ mod tests {
             ("grace_ms: 1000", "grace_ms"),
             ("health_listen: 127.0.0.1:8474", "health_listen"),
             ("node: { lease_ms: 1 }", "lease_ms"),
+            ("node: { retention: { events_days: 1 } }", "events_days"),
             ("node: { broker: { limit_scale: 0 } }", "limit_scale"),
             ("api: { public_url: nowhere }", "public_url"),
             ("telemetry: { traces_ratio: 2 }", "traces_ratio"),

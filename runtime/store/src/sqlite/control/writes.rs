@@ -217,6 +217,9 @@ impl Change<'_> {
                 body,
                 self.at_ms
             ])?;
+        if kind == DocumentKind::Sync {
+            queue::rouse(self.database, self.tenant, id, self.at_ms)?;
+        }
         Ok(())
     }
 
@@ -267,6 +270,9 @@ impl Change<'_> {
                 schemas::forget_connection(self.database, self.tenant, id)?;
             }
             DocumentKind::Sync => schemas::forget_sync(self.database, self.tenant, id)?,
+        }
+        if kind == DocumentKind::Sync {
+            queue::rouse(self.database, self.tenant, id, self.at_ms)?;
         }
         self.mentioned
             .insert(Reference::Document(kind, id.to_owned()));

@@ -78,7 +78,10 @@ pub(crate) async fn requests_go_when_their_time_is_over(store: Arc<dyn ServiceSt
     store.record_requests(records, 0).await.unwrap();
     let keep = Retention {
         requests_ms: 100,
-        ..Retention::default()
+        jobs_ms: u64::MAX,
+        events_ms: u64::MAX,
+        audit_ms: u64::MAX,
+        keys_ms: u64::MAX,
     };
     store.sweep(1_101, keep).await.unwrap();
     let left = store
