@@ -121,7 +121,7 @@ def crm(bin_dir, folder, contacts=2_000):
 
 
 @contextlib.contextmanager
-def tidegate(bin_dir, folder, hubspot, port=0, settings=None):
+def tidegate(bin_dir, folder, hubspot, port=0, settings=None, worker=None):
     """The service, with HubSpot at another address; a client with the administrator's key."""
     origins = ("https://api.hubapi.com", "https://app.hubspot.com")
     written = {
@@ -134,7 +134,8 @@ def tidegate(bin_dir, folder, hubspot, port=0, settings=None):
                 # A refused grant is asked for again at once, not after a minute.
                 "refusal_confirmed_after_ms": 0,
                 "mappings": [{"from": origin, "to": hubspot} for origin in origins],
-            }
+            },
+            "worker": worker or {},
         },
         "api": {"requests_per_second": 100_000, "requests_burst": 100_000},
     }
@@ -152,9 +153,9 @@ def tidegate(bin_dir, folder, hubspot, port=0, settings=None):
         stop(child)
 
 
-def wait_for_job(client, job):
+def wait_for_job(client, job, patience_s=120):
     """The job when it is over."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + patience_s
     while not job["is_final"]:
         if time.monotonic() > until:
             raise SystemExit(f"the job is not over: {job}")

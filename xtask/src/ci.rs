@@ -79,7 +79,10 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
     let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
     stages.run("OAuth with oidc-provider", || drivers.authorize(project))?;
     stages.run("a flow of Prefect", || drivers.orchestrate(project))?;
-    stages.run("schemathesis", || drivers.contract(project))
+    stages.run("schemathesis", || drivers.contract(project))?;
+    stages.run("a tenant that floods the queue", || {
+        drivers.fairness(project)
+    })
 }
 
 fn format(project: &Project) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Programs that none of us wrote drive the service: an OAuth provider, an orchestrator,
-//! a tester of APIs. Each starts the binary that the tests built.
+//! a tester of APIs; and a bench of our own, which needs their like. Each starts the
+//! binary that the tests built.
 
 use crate::project::{Project, run};
 use crate::python::{self, Python};
@@ -69,6 +70,23 @@ impl Drivers {
             "--page",
             "target/proof/contract.md",
         ]))
+    }
+
+    /// One tenant floods the queue, and the others have their turns.
+    pub(crate) fn fairness(&self, project: &Project) -> anyhow::Result<()> {
+        run(self.script(project, "bench/prove_fairness.py").args([
+            "--tenants",
+            "10",
+            "--flood",
+            "60",
+        ]))
+    }
+
+    /// The same with 200 tenants, which becomes a page.
+    pub(crate) fn fairness_at_length(&self, project: &Project) -> anyhow::Result<()> {
+        run(self
+            .script(project, "bench/prove_fairness.py")
+            .args(["--page", "target/proof/fairness.md"]))
     }
 
     fn script(&self, project: &Project, script: &str) -> Command {

@@ -60,6 +60,9 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
         stages.run("schemathesis, at length", || {
             drivers.contract_at_length(project)
         })?;
+        stages.run("a tenant that floods the queue", || {
+            drivers.fairness_at_length(project)
+        })?;
     }
     stages.run("pages", || publish(project))
 }

@@ -10,11 +10,13 @@ use crate::config::Config;
 use crate::counters::{Counters, Meter};
 use crate::faults::Faults;
 use crate::generate::mix;
+use crate::journal::Journal;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::oauth::OAuth;
 use crate::records::{Records, Write};
 use crate::render::Projection;
+use crate::schema::PropertyChange;
 use crate::search::{Index, Quirks};
 
 /// Distinct property lists remembered per object type.
@@ -41,6 +43,7 @@ pub(crate) struct Account {
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
     pub(crate) meter: Meter,
+    pub(crate) journal: Journal,
     /// How long search keeps serving a record's previous version; 0 for none.
     search_lag_ms: AtomicU32,
     /// Whether search compares record ids as text.
@@ -63,6 +66,7 @@ impl Account {
             limits: Limits::new(&config),
             faults: Faults::default(),
             meter: Meter::default(),
+            journal: Journal::default(),
             search_lag_ms: AtomicU32::default(),
             text_ids: AtomicBool::default(),
             config,
@@ -162,6 +166,18 @@ impl Collection {
 
 /// Changes that the library and the control API offer alike.
 impl Account {
+    /// Changes a property that the account defined itself; false where there is none.
+    pub(crate) fn change_property(&self, kind: Kind, name: &str, change: PropertyChange) -> bool {
+        let collection = self.collection(kind);
+        let changed = collection.records.schema.change(name, change);
+        let mut projections = collection
+            .projections
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        projections.clear();
+        changed
+    }
+
     /// Distinct live records, others each time.
     pub(crate) fn pick(&self, kind: Kind, count: usize) -> Vec<u64> {
         let turn = self.meter.serial();

@@ -21,6 +21,7 @@ use crate::faults::Rule;
 use crate::http::reply::{Body, whole};
 use crate::kind::Kind;
 use crate::render::Projection;
+use crate::schema::PropertyChange;
 use crate::truth::{self, RecordVersion};
 
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -58,6 +59,15 @@ struct Change {
     from_ms: Option<i64>,
     /// `from_ms` if absent.
     until_ms: Option<i64>,
+}
+
+/// Which property to change, and to what. It was declared at the start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeOfProperty {
+    kind: Kind,
+    name: String,
+    to: PropertyChange,
 }
 
 /// Answers one control request.
@@ -115,6 +125,10 @@ fn steer(
             json!({})
         }
         ("POST", ["edit"]) => edit(account, &read(body)?),
+        ("POST", ["properties"]) => {
+            let change: ChangeOfProperty = read(body)?;
+            json!({ "changed": account.change_property(change.kind, &change.name, change.to) })
+        }
         ("POST", ["create"]) => {
             let change: Change = read(body)?;
             let at_ms = change.from_ms.unwrap_or(account.clock.now_ms());

@@ -55,6 +55,13 @@ pub(crate) async fn respond(account: Arc<Account>, request: Request<Incoming>) -
     let path = parts.uri.path();
     let route = Route::parse(&parts.method, path);
     let _in_flight = account.meter.begin(route.path_kind());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or(path, |found| found.as_str());
+    let line = account
+        .journal
+        .line(bearer(&parts.headers).unwrap_or(""), target);
     let correlation_id = account.correlation_id();
     let collected = Limited::new(body, BODY_BYTES_MAX).collect().await;
     let Ok(collected) = collected else {
@@ -78,7 +85,19 @@ pub(crate) async fn respond(account: Arc<Account>, request: Request<Incoming>) -
         Ok(reply) => reply,
         Err(problem) => Reply::problem(&problem, &correlation_id),
     };
-    exchange.finish(reply)
+    let response = exchange.finish(reply);
+    if let Some(line) = line {
+        line.answered();
+    }
+    response
+}
+
+/// The token that a request carries.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    is_bearer.then_some(token.trim())
 }
 
 impl Exchange<'_> {
@@ -126,7 +145,7 @@ impl Exchange<'_> {
             add(&self.account.meter.unauthorized, 1);
             Err(problem)
         };
-        let Some(token) = self.bearer() else {
+        let Some(token) = bearer(self.headers) else {
             return refused(Problem::no_credentials());
         };
         match self
@@ -139,14 +158,6 @@ impl Exchange<'_> {
             Standing::Unknown => refused(Problem::no_credentials()),
             Standing::Malformed => Ok(None),
         }
-    }
-
-    fn bearer(&self) -> Option<&str> {
-        let value = self.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
     }
 
     fn admit(&mut self, bucket: Bucket) -> Result<(), Problem> {
@@ -188,7 +199,7 @@ impl Exchange<'_> {
                     return Err(self.throttle(bucket, retry_after_s));
                 }
                 Fault::ExpireToken => {
-                    if let Some(token) = self.bearer() {
+                    if let Some(token) = bearer(self.headers) {
                         let now_ms = self.account.clock.now_ms();
                         self.account.oauth.expire(token, now_ms);
                     }

@@ -115,6 +115,7 @@ fn property(text: &str) -> anyhow::Result<ExtraProperty> {
         kind: Kind::parse(kind).with_context(|| format!("no object type {kind}"))?,
         name: name.to_owned(),
         property_type: serde_json::from_value(json!(property_type))?,
+        archived: false,
     })
 }
 

@@ -66,10 +66,11 @@ impl Projection {
         Projection::of(schema, columns)
     }
 
-    /// Every property.
+    /// Every property that is not archived.
     pub(crate) fn all(schema: &Schema) -> Projection {
         let count = u16::try_from(schema.properties.len()).unwrap_or(u16::MAX);
-        Projection::of(schema, (0..count).collect())
+        let live = |column: &u16| !schema.property(*column).is_archived();
+        Projection::of(schema, (0..count).filter(live).collect())
     }
 
     /// Exactly these columns.

@@ -4,6 +4,7 @@
 mod tables;
 
 use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -58,14 +59,36 @@ pub struct ExtraProperty {
     pub name: String,
     /// Its wire type.
     pub property_type: PropertyType,
+    /// Whether it is to come only later, by a [`PropertyChange`].
+    #[serde(default)]
+    pub archived: bool,
+}
+
+/// What an administrator changes of a property that the account defined itself;
+/// absent fields stay. Values of records stay as they are, as in the real API: only
+/// whether, and as what, the property is described and shown changes.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PropertyChange {
+    /// Whether it is gone from descriptions, records and searches.
+    pub archived: Option<bool>,
+    /// Its wire type.
+    pub property_type: Option<PropertyType>,
+}
+
+/// What may change of a property.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    property_type: PropertyType,
+    archived: bool,
 }
 
 /// One property of an object type.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Property {
     pub(crate) name: String,
     label: String,
-    pub(crate) property_type: PropertyType,
+    standing: RwLock<Standing>,
     options: &'static [(&'static str, &'static str)],
     /// False for properties that the account defined itself.
     standard: bool,
@@ -99,7 +122,7 @@ impl Schema {
         let extra = config.extra_properties.iter();
         for property in extra.filter(|property| property.kind == kind) {
             if properties.iter().all(|known| known.name != property.name) {
-                properties.push(Property::custom(&property.name, property.property_type));
+                properties.push(Property::custom(property));
             }
         }
         properties.sort_by(|left, right| left.name.cmp(&right.name));
@@ -123,8 +146,22 @@ impl Schema {
         }
     }
 
+    /// The property of this name, unless it is archived.
     pub(crate) fn column(&self, name: &str) -> Option<u16> {
-        self.by_name.get(name).copied()
+        let column = self.by_name.get(name).copied()?;
+        (!self.property(column).is_archived()).then_some(column)
+    }
+
+    /// Changes a property; false where there is none that the account defined itself.
+    pub(crate) fn change(&self, name: &str, change: PropertyChange) -> bool {
+        let found = self.by_name.get(name).map(|column| self.property(*column));
+        match found.filter(|property| !property.standard) {
+            Some(property) => {
+                property.change(change);
+                true
+            }
+            None => false,
+        }
     }
 
     pub(crate) fn property(&self, column: u16) -> &Property {
@@ -172,17 +209,21 @@ impl Schema {
     pub(crate) fn describe_all(&self) -> Vec<Value> {
         self.properties
             .iter()
+            .filter(|property| !property.is_archived())
             .map(|property| property.describe(self.kind))
             .collect()
     }
 }
 
 impl Property {
-    fn custom(name: &str, property_type: PropertyType) -> Property {
+    fn custom(extra: &ExtraProperty) -> Property {
         Property {
-            name: name.to_owned(),
-            label: name.to_owned(),
-            property_type,
+            name: extra.name.clone(),
+            label: extra.name.clone(),
+            standing: RwLock::new(Standing {
+                property_type: extra.property_type,
+                archived: extra.archived,
+            }),
             options: &[],
             standard: false,
             read_only: false,
@@ -191,9 +232,30 @@ impl Property {
         }
     }
 
+    fn standing(&self) -> Standing {
+        *self.standing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn property_type(&self) -> PropertyType {
+        self.standing().property_type
+    }
+
+    pub(crate) fn is_archived(&self) -> bool {
+        self.standing().archived
+    }
+
+    fn change(&self, change: PropertyChange) {
+        let mut standing = self
+            .standing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        standing.archived = change.archived.unwrap_or(standing.archived);
+        standing.property_type = change.property_type.unwrap_or(standing.property_type);
+    }
+
     /// One entry of `GET /crm/v3/properties/{type}`.
     pub(crate) fn describe(&self, kind: Kind) -> Value {
-        let (wire_type, field_type) = self.property_type.wire();
+        let (wire_type, field_type) = self.property_type().wire();
         let options: Vec<Value> = (0_i32..)
             .zip(self.options)
             .map(|(order, (value, label))| {
@@ -240,7 +302,7 @@ impl Property {
         if value.is_empty() {
             return true;
         }
-        match self.property_type {
+        match self.property_type() {
             PropertyType::String => true,
             PropertyType::Number => value.parse::<f64>().is_ok_and(f64::is_finite),
             PropertyType::Enumeration => {

@@ -13,10 +13,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::faults::Rule;
+use crate::journal::Seen;
 use crate::kind::Kind;
 use crate::overlay::Changes;
 use crate::records::Write;
 use crate::render::Projection;
+use crate::schema::PropertyChange;
 use crate::truth::{self, RecordVersion};
 use crate::{control, http};
 
@@ -186,6 +188,16 @@ impl CrmSim {
         self.account.counters()
     }
 
+    /// Writes down every request from now on, until the end.
+    pub fn begin_journal(&self) {
+        self.account.journal.begin();
+    }
+
+    /// The requests that were written down, in the order in which they came.
+    pub fn journal(&self) -> Vec<Seen> {
+        self.account.journal.seen()
+    }
+
     /// Sets every counter back, the maxima included.
     pub fn reset_counters(&self) {
         self.account.reset_counters();
@@ -233,6 +245,13 @@ impl CrmSim {
             changes: Changes::from([(column, value.map(Box::from))]),
         };
         records.edit(id, write)
+    }
+
+    /// Changes a property that the account defined itself; false where there is none.
+    /// One that is to come later is declared in [`Config::extra_properties`] from the
+    /// start, archived.
+    pub fn change_property(&self, kind: Kind, name: &str, change: PropertyChange) -> bool {
+        self.account.change_property(kind, name, change)
     }
 
     /// Creates records filled like generated ones; their ids are in no order.

@@ -1,4 +1,4 @@
-//! A change that a caller makes: one commit, with its audit entry, its events and
+//! A change that a caller makes: one commit, with its audit entry and
 //! what a repeated request is answered.
 
 use crate::api::Api;
@@ -9,7 +9,6 @@ use serde_json::Value;
 use tidegate_domain::id::TenantId;
 use tidegate_store::clock::now_ms;
 use tidegate_store::control::{Actor, Commit, Idempotency, Write};
-use tidegate_store::events::NewEvent;
 use tidegate_store::queue::Enqueued;
 
 /// What is to change.
@@ -19,7 +18,6 @@ pub(crate) struct Change {
     subject: String,
     detail: Value,
     writes: Vec<Write>,
-    events: Vec<NewEvent>,
     answer: Value,
 }
 
@@ -31,7 +29,6 @@ impl Change {
             subject: subject.into(),
             detail: Value::Object(serde_json::Map::new()),
             writes: Vec::new(),
-            events: Vec::new(),
             answer: Value::Null,
         }
     }
@@ -54,13 +51,6 @@ impl Change {
     #[must_use]
     pub(crate) fn writes(mut self, writes: impl IntoIterator<Item = Write>) -> Change {
         self.writes.extend(writes);
-        self
-    }
-
-    /// With an event that subscribers hear.
-    #[must_use]
-    pub(crate) fn event(mut self, event: NewEvent) -> Change {
-        self.events.push(event);
         self
     }
 
@@ -115,7 +105,7 @@ impl Api {
                 at_ms: now_ms(),
                 writes: change.writes,
                 idempotency,
-                events: change.events,
+                events: Vec::new(),
             })
             .await?;
         let answer = match committed.replayed {

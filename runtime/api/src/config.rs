@@ -24,7 +24,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            public_url: "http://127.0.0.1:8080".to_owned(),
+            public_url: "http://127.0.0.1:8474".to_owned(),
             requests_per_second: 50,
             requests_burst: 200,
             component_bytes_max: 16 * 1024 * 1024,

@@ -14,8 +14,8 @@ use crate::page::{Page, Paging};
 use crate::problem::{Code, Problem};
 use http::StatusCode;
 use std::collections::BTreeMap;
-use tidegate_domain::id::{ConnectionId, InvalidId, SyncId, TenantId};
-use tidegate_domain::spec::{ConnectionSpec, DocumentSet, SyncSpec};
+use tidegate_domain::id::{ConnectionId, InvalidId, SubscriptionId, SyncId, TenantId};
+use tidegate_domain::spec::{ConnectionSpec, DocumentSet, SubscriptionSpec, SyncSpec};
 use tidegate_store::control::{self, DocumentRow, Expected, Reference, Write};
 
 /// Rows that are read at a time where all are needed.
@@ -95,6 +95,7 @@ async fn all_of<T: Spec>(
 pub(crate) struct Stored {
     pub(crate) connections: BTreeMap<ConnectionId, Document<ConnectionSpec>>,
     pub(crate) syncs: BTreeMap<SyncId, Document<SyncSpec>>,
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, Document<SubscriptionSpec>>,
     /// The same, as a set.
     pub(crate) set: DocumentSet,
 }
@@ -105,6 +106,7 @@ pub(crate) async fn stored(api: &Api, tenant: &TenantId) -> Result<Stored, Probl
     let mut all = Stored {
         connections: BTreeMap::new(),
         syncs: BTreeMap::new(),
+        subscriptions: BTreeMap::new(),
         set: DocumentSet::default(),
     };
     for (id, document) in all_of::<ConnectionSpec>(api, tenant).await? {
@@ -118,6 +120,13 @@ pub(crate) async fn stored(api: &Api, tenant: &TenantId) -> Result<Stored, Probl
         let id = SyncId::parse(id).map_err(broken)?;
         all.set.syncs.insert(id.clone(), document.spec.clone());
         all.syncs.insert(id, document);
+    }
+    for (id, document) in all_of::<SubscriptionSpec>(api, tenant).await? {
+        let id = SubscriptionId::parse(id).map_err(broken)?;
+        all.set
+            .subscriptions
+            .insert(id.clone(), document.spec.clone());
+        all.subscriptions.insert(id, document);
     }
     Ok(all)
 }
@@ -169,6 +178,8 @@ pub(crate) async fn put<T: Spec>(
     let change = Change::new(format!("{kind}.put"), format!("{kind} {id}")).writes(writes);
     let put = api.commit(caller, change).await;
     put.map_err(dangling_is_invalid)?;
+    // Jobs may have rested until this.
+    api.worker().wake();
     Ok(Answer::put(
         read(api, &caller.tenant, id).await?,
         before.is_none(),

@@ -3,6 +3,7 @@
 
 use crate::problem::{Code, Problem};
 use tidegate_domain::Fault;
+use tidegate_domain::stream::Break;
 use tidegate_engine::Error;
 use tidegate_store::Error as StoreError;
 
@@ -36,6 +37,22 @@ impl From<Error> for Problem {
     /// The engine's errors hold no secret, and a person needs their text: it is what a
     /// provider or a component did.
     fn from(error: Error) -> Problem {
+        match &error {
+            Error::Edit {
+                source: Break::Cursor { .. },
+                ..
+            } => {
+                return Problem::new(Code::Changed, error.chain()).with_fix(
+                    "List the checkpoints again, and send the cursor you get as before.",
+                );
+            }
+            Error::Edit { .. } => return Problem::new(Code::Invalid, error.chain()),
+            Error::BeingRead { .. } => {
+                return Problem::new(Code::InUse, error.to_string())
+                    .with_fix("Cancel the job and wait for its end first.");
+            }
+            _ => {}
+        }
         if let Error::Setting { .. } | Error::NoSuchStream { .. } | Error::Mode { .. } = &error {
             return Problem::new(Code::Invalid, error.chain());
         }

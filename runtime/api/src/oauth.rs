@@ -12,12 +12,14 @@ use data_encoding::BASE64URL_NOPAD;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_engine::PendingAuthorization;
 use tidegate_engine::source::Source;
 use tokio::time::Instant;
 
 /// How long a person has.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE_MS: u64 = 600_000;
 /// Authorisations under way, of one tenant.
 const TENANT_MAX: usize = 20;
 /// Authorisations under way, of all tenants.
@@ -43,13 +45,43 @@ struct Kept {
     until: Instant,
 }
 
-/// Those under way, by the provider's `state`. They end with the process.
+/// How one ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// When, in milliseconds since the epoch.
+    pub(crate) at_ms: u64,
+    /// Why it came to nothing, if it did.
+    pub(crate) error: Option<String>,
+}
+
+/// Whose, of what, by which method.
+type Subject = (TenantId, ConnectionId, String);
+
+/// Those under way, by the provider's `state`, and how the last of each ended. They end
+/// with the process.
 #[derive(Default)]
 pub(crate) struct Authorizations {
     kept: Mutex<HashMap<String, Kept>>,
+    ended: Mutex<HashMap<Subject, Ended>>,
 }
 
 impl Authorizations {
+    /// Notes how one ended, for whoever waits for it at a terminal.
+    pub(crate) fn note(&self, subject: Subject, ended: Ended) {
+        let mut noted = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.len() >= ALL_MAX {
+            let still_waited_for = ended.at_ms.saturating_sub(PATIENCE_MS);
+            noted.retain(|_, kept| kept.at_ms >= still_waited_for);
+        }
+        noted.insert(subject, ended);
+    }
+
+    /// How the last one ended, while this process lives.
+    pub(crate) fn last(&self, subject: &Subject) -> Option<Ended> {
+        let noted = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.get(subject).cloned()
+    }
+
     /// Keeps one, and gives the ticket that starts it.
     pub(crate) fn begin(&self, underway: Underway) -> Result<String, Problem> {
         let ticket = draw()?;

@@ -104,6 +104,7 @@ pub(crate) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 
 pub(crate) async fn no_such_path() -> Problem {
     Problem::new(Code::NotFound, "there is no such path")
+        .with_fix("See /v1/openapi.json for the paths there are.")
 }
 
 pub(crate) async fn no_such_method() -> Problem {

@@ -6,13 +6,16 @@ mod ask;
 mod audit;
 mod authorize;
 mod backup;
+mod catalogs;
 mod connections;
 mod connectors;
+mod contracts;
 mod events;
 mod health;
 mod jobs;
 mod keys;
 mod lake;
+mod limits;
 mod schemas;
 mod secrets;
 mod streams;
@@ -24,8 +27,8 @@ use crate::config::Config;
 use crate::router::{Route, needs, public};
 use serde_json::value::RawValue;
 use tidegate_domain::access::Permission::{
-    ApproveConnectors, ManageKeys, ManageTenants, Read, ReadAudit, RunJobs, UploadConnectors,
-    WriteDocuments, WriteSecrets,
+    ApproveConnectors, EditCheckpoints, ManageKeys, ManageTenants, Read, ReadAudit, RunJobs,
+    UploadConnectors, WriteDocuments, WriteSecrets,
 };
 use utoipa_axum::routes;
 
@@ -67,7 +70,11 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(WriteDocuments, routes!(connections::delete_connection)),
         needs(RunJobs, routes!(ask::check_connection)),
         needs(RunJobs, routes!(ask::discover_connection)),
-        needs(Read, routes!(ask::read_catalog)),
+        needs(Read, routes!(catalogs::read_catalog)),
+        needs(Read, routes!(catalogs::list_schemas)),
+        needs(Read, routes!(catalogs::read_schema)),
+        needs(Read, routes!(catalogs::compare_schemas)),
+        needs(Read, routes!(limits::list_limits)),
         needs(Read, routes!(authorize::list_authorizations)),
         needs(WriteSecrets, routes!(authorize::begin_authorization)),
         public(routes!(authorize::start_authorization)),
@@ -77,8 +84,11 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(syncs::read_schedule)),
         needs(WriteDocuments, routes!(syncs::put_sync)),
         needs(WriteDocuments, routes!(syncs::delete_sync)),
+        needs(Read, routes!(contracts::read_sync_schema)),
+        needs(WriteDocuments, routes!(contracts::accept_schema)),
         needs(Read, routes!(streams::list_streams)),
         needs(Read, routes!(streams::list_checkpoints)),
+        needs(EditCheckpoints, routes!(streams::edit_checkpoints)),
         needs(Read, routes!(lake::list_logs)),
         needs(Read, routes!(lake::list_slots)),
         needs(Read, routes!(lake::list_objects)),
@@ -89,6 +99,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(jobs::follow::follow_job)),
         needs(Read, routes!(jobs::history::list_attempts)),
         needs(Read, routes!(jobs::history::read_log)),
+        needs(Read, routes!(jobs::requests::list_requests)),
         needs(RunJobs, routes!(jobs::cancel_job)),
         needs(RunJobs, routes!(jobs::retry::retry_job)),
         needs(RunJobs, routes!(jobs::retry::retry_jobs)),

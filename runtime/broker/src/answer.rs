@@ -123,5 +123,34 @@ pub(crate) fn whole_number(value: &HeaderValue) -> Option<u64> {
     value.to_str().ok()?.trim().parse().ok()
 }
 
+/// What is left, as a header says: a whole number, or `name=used/limit` as Salesforce
+/// writes it (`api-usage=18/15000; per-app-api-usage=...`).
+pub(crate) fn remaining(value: &HeaderValue) -> Option<u64> {
+    if let Some(remaining) = whole_number(value) {
+        return Some(remaining);
+    }
+    let (_, usage) = value.to_str().ok()?.split(';').next()?.split_once('=')?;
+    let (used, limit) = usage.trim().split_once('/')?;
+    let (used, limit): (u64, u64) = (used.parse().ok()?, limit.parse().ok()?);
+    Some(limit.saturating_sub(used))
+}
+
+/// What a request cost, by a number in its answer; fractions count as a unit.
+pub(crate) fn cost_in(body: &[u8], pointer: &str) -> Option<u64> {
+    if body.len() > CLASSIFIED_BYTES_MAX {
+        return None;
+    }
+    let document: Value = serde_json::from_slice(body).ok()?;
+    let found = document.pointer(pointer)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, which is what is wanted"
+    )]
+    found
+        .as_u64()
+        .or_else(|| found.as_f64().map(|cost| cost.ceil() as u64))
+}
+
 #[cfg(test)]
 mod tests;

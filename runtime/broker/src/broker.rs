@@ -1,15 +1,17 @@
 //! The one broker of a process: what sessions share.
 
 use crate::dial::{Dialer, HttpClient, http_client};
+use crate::flow::Recorder;
 use crate::grant::Grants;
 use crate::limiter::Limiter;
-use crate::{Config, Connection, Error, Keyring, Session};
+use crate::{Config, Connection, Error, Keyring, LimitView, Session};
 use bytes::Bytes;
 use http_body_util::Full;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_domain::manifest::Manifest;
+use tidegate_store::flow::FlowStore;
 use tidegate_store::grants::GrantStore;
 use tidegate_store::limits::LimitStore;
 use tokio::sync::Semaphore;
@@ -25,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) limiter: Limiter,
     pub(crate) grants: Grants,
+    pub(crate) recorder: OnceLock<Recorder>,
     dialer: Dialer,
     tenants: Mutex<HashMap<TenantId, Tenant>>,
 }
@@ -97,12 +100,14 @@ impl Broker {
         keyring: Arc<Keyring>,
     ) -> Result<Self, Error> {
         config.check()?;
+        let config = Arc::new(config);
         let shared = Shared {
             dialer,
-            limiter: Limiter::new(config.limit_scale, limits),
+            limiter: Limiter::new(Arc::clone(&config), limits),
             grants: Grants::new(grants, keyring, config.salvage_dir.clone()),
+            recorder: OnceLock::new(),
             tenants: Mutex::default(),
-            config: Arc::new(config),
+            config,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -129,10 +134,32 @@ impl Broker {
         &self.shared.dialer
     }
 
+    /// Records every request that is sent from now on; the first store is kept.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the store does not take it.
+    pub async fn record_requests(&self, store: Arc<dyn FlowStore>) -> Result<(), Error> {
+        store.begin_recording().await?;
+        self.shared.recorder.get_or_init(|| Recorder::start(store));
+        Ok(())
+    }
+
+    /// How full the limits are that requests of this connection meet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where a limit cannot be counted, [`Error::Store`].
+    pub async fn limits(&self, connection: &Connection) -> Result<Vec<LimitView>, Error> {
+        self.shared.limiter.view(connection).await
+    }
+
     /// Waits for token refreshes that are under way: their answers must reach the
-    /// store. New ones are refused.
+    /// store. New ones are refused. What was spent of limits is written down.
     pub async fn close(&self) {
         self.shared.grants.close().await;
+        self.shared.limiter.close().await;
+        if let Some(recorder) = self.shared.recorder.get() {
+            recorder.close().await;
+        }
     }
 }
 

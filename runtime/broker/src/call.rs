@@ -1,6 +1,8 @@
 //! What one guest call may spend, and what it spent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_store::flow::RequestOrigin;
 use tokio_util::sync::CancellationToken;
 
 /// The frame of one guest call: how long it may take, who may stop it, and where
@@ -12,7 +14,9 @@ pub struct Call {
     /// Stops the call.
     pub cancel: CancellationToken,
     /// Counts what the call used.
-    pub meter: std::sync::Arc<Meter>,
+    pub meter: Arc<Meter>,
+    /// What its requests are recorded under.
+    pub origin: Option<Arc<RequestOrigin>>,
 }
 
 /// Counters of use. Relaxed: they are read for attribution, never to decide.
@@ -65,6 +69,39 @@ impl Meter {
 /// The meters of a call and of its session, counted together.
 #[derive(Clone, Copy)]
 pub(crate) struct Meters<'a>(pub(crate) [&'a Meter; 2]);
+
+/// Counts one try apart, and for its session when it ends.
+pub(crate) struct Tally<'a> {
+    pub(crate) own: Meter,
+    session: &'a Meter,
+}
+
+impl<'a> Meters<'a> {
+    /// The same meters, with a try's own between.
+    pub(crate) fn tally(self) -> Tally<'a> {
+        Tally {
+            own: Meter::default(),
+            session: self.0[0],
+        }
+    }
+
+    pub(crate) fn through(self, tally: &'a Tally<'a>) -> Meters<'a> {
+        Meters([&tally.own, self.0[1]])
+    }
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        let pairs = [
+            (&self.own.requests, &self.session.requests),
+            (&self.own.bytes_sent, &self.session.bytes_sent),
+            (&self.own.bytes_received, &self.session.bytes_received),
+        ];
+        for (own, session) in pairs {
+            session.fetch_add(own.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
 
 impl Meters<'_> {
     pub(crate) fn add(self, counter: impl Fn(&Meter) -> &AtomicU64, units: u64) {

@@ -3,6 +3,7 @@
 use crate::Error;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use tidegate_domain::manifest::{Limit, LimitRule, LimitScope};
 use url::Url;
 
 /// Settings of the broker.
@@ -52,6 +53,12 @@ pub struct Config {
     pub retries_max: u32,
     /// Multiplies every limit of every manifest; `inf` turns limits off.
     pub limit_scale: f64,
+    /// The operator's own limits: in place of a manifest's, or beside them.
+    pub limits: Vec<LimitSetting>,
+    /// Accounts and connections whose limits are in memory, at the most. Those that are
+    /// idle and whole again are forgotten first; with none of these, new ones are
+    /// refused.
+    pub limit_accounts_max: usize,
     /// Where large bodies are spilled.
     pub spool_dir: PathBuf,
     /// Requests of one tenant in flight, at the most.
@@ -83,6 +90,8 @@ impl Default for Config {
             patience_ms: 30_000,
             retries_max: 5,
             limit_scale: 1.0,
+            limits: Vec::new(),
+            limit_accounts_max: 1_000_000,
             spool_dir: std::env::temp_dir(),
             tenant_requests_max: 64,
             idle_connections_max: 16,
@@ -103,6 +112,12 @@ impl Config {
         }
         if self.tenant_requests_max == 0 {
             return Err(Error::config("tenant_requests_max must be at least 1"));
+        }
+        if self.limit_accounts_max == 0 {
+            return Err(Error::config("limit_accounts_max must be at least 1"));
+        }
+        for setting in &self.limits {
+            crate::limiter::check_setting(setting)?;
         }
         let mut seen = std::collections::HashSet::new();
         for mapping in &self.mappings {
@@ -142,6 +157,78 @@ pub enum PolicyMode {
     /// What is not listed passes, without a credential to other hosts, and is
     /// reported: to learn what a manifest lacks before it is enforced.
     Report,
+}
+
+/// A limit that the operator sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSetting {
+    /// The connector, by the id of its manifest.
+    pub connector: String,
+    /// Of this account of the provider; of each account without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The buckets that draw on it; all without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<String>,
+    /// Whom it is shared by.
+    #[serde(default = "LimitSetting::default_scope")]
+    pub scope: LimitScope,
+    /// How units are counted.
+    pub rule: LimitRule,
+    /// Units per window.
+    pub capacity: u32,
+    /// The window in milliseconds, where the rule has one.
+    #[serde(default)]
+    pub per_ms: u64,
+    /// Whether a request is one unit whatever it costs.
+    #[serde(default)]
+    pub counts_requests: bool,
+    /// Whether it stands in place of the manifest's limits of the same kind and buckets.
+    /// Otherwise both hold, and so the stricter.
+    #[serde(default)]
+    pub instead: bool,
+}
+
+impl LimitSetting {
+    fn default_scope() -> LimitScope {
+        LimitScope::RemoteAccount
+    }
+
+    pub(crate) fn is_about(&self, connector: &str, account: Option<&str>) -> bool {
+        self.connector == connector
+            && (self.account.is_none() || self.account.as_deref() == account)
+    }
+
+    /// The limit; with `all` where it names no buckets.
+    pub(crate) fn limit(&self, all: Vec<String>) -> Limit {
+        let buckets = if self.buckets.is_empty() {
+            all
+        } else {
+            self.buckets.clone()
+        };
+        Limit {
+            buckets,
+            scope: self.scope,
+            rule: self.rule.clone(),
+            capacity: self.capacity,
+            per_ms: self.per_ms,
+            remaining_header: None,
+            reset_header: None,
+        }
+    }
+
+    pub(crate) fn replaces(&self, declared: &Limit) -> bool {
+        let same_kind = match (&self.rule, &declared.rule) {
+            (LimitRule::Calendar { period, .. }, LimitRule::Calendar { period: other, .. }) => {
+                period == other
+            }
+            (rule, other) => std::mem::discriminant(rule) == std::mem::discriminant(other),
+        };
+        let mut buckets = declared.buckets.iter();
+        let of_buckets = self.buckets.is_empty() || buckets.any(|one| self.buckets.contains(one));
+        self.instead && same_kind && of_buckets
+    }
 }
 
 /// One origin that an operator serves from another place. Only its `to` may be

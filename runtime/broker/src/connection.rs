@@ -3,7 +3,8 @@
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidegate_domain::id::{ConnectionId, TenantId};
+use tidegate_domain::id::{ConnectionId, Sha256, TenantId};
+use tidegate_domain::job::Class;
 use tidegate_domain::manifest::Manifest;
 
 /// A tenant's configured use of one connector version.
@@ -24,8 +25,13 @@ pub struct Connection {
     /// The provider's id of the account, if it is known: limits are shared by
     /// every connection to one account. Else the connection stands for itself.
     pub account: Option<String>,
+    /// Percent of the account's limits that may be used; the rest is left to other
+    /// applications. None: all of them.
+    pub quota_share: Option<u8>,
     /// How urgent its requests are.
     pub class: Class,
+    /// The connector's digest, for the record of requests.
+    pub connector: Option<Sha256>,
 }
 
 /// An OAuth application of the operator.
@@ -35,15 +41,4 @@ pub struct OauthApp {
     pub client_id: String,
     /// The secret.
     pub client_secret: SecretString,
-}
-
-/// The class of a request, and its share of a contended limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
-    /// 60 of 100.
-    Live,
-    /// 30 of 100.
-    Incremental,
-    /// 10 of 100.
-    History,
 }

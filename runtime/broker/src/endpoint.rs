@@ -154,7 +154,7 @@ impl Policy<'_> {
         }
         let connection = &self.connection.id;
         tracing::warn!(rule = rule.name(), connection.id = %connection, "would be refused: {text}");
-        tracing::event!(target: "metric", tracing::Level::INFO, egress.reported = 1u64, rule = rule.name());
+        tracing::event!(target: "metric", tracing::Level::INFO, egress.reported = 1u64, egress.denied.reason = rule.name());
         Ok(())
     }
 

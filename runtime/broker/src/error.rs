@@ -61,6 +61,14 @@ pub enum Error {
     /// A body could not be spilled.
     #[error("cannot spill a body to the spool directory; check its space and rights")]
     Spool(#[source] std::io::Error),
+    /// More accounts are in use than limits are kept of.
+    #[error(
+        "the limits of {max} accounts are in use, and no more are kept; raise limit_accounts_max"
+    )]
+    TooManyAccounts {
+        /// How many are kept.
+        max: usize,
+    },
     /// The database failed.
     #[error("the grants or limits could not be read or written")]
     Store(#[from] tidegate_store::Error),
@@ -79,7 +87,9 @@ impl Error {
         match self {
             Error::Config(_) | Error::KeyFile { .. } | Error::Application { .. } => Fault::Config,
             Error::Auth(_) => Fault::Auth,
-            Error::TokenEndpoint { .. } | Error::KeyService(_) => Fault::Transient,
+            Error::TokenEndpoint { .. } | Error::KeyService(_) | Error::TooManyAccounts { .. } => {
+                Fault::Transient
+            }
             Error::Store(store) => store.fault(),
             Error::Unseal { .. }
             | Error::Random(_)
@@ -151,7 +161,7 @@ impl FetchFault {
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {
-            FetchFault::Denied(_) => Fault::Config,
+            FetchFault::Denied(..) => Fault::Config,
             FetchFault::Throttled { .. } => Fault::Throttled,
             FetchFault::Auth(_) => Fault::Auth,
             FetchFault::Dns(_)

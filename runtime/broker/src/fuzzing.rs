@@ -2,7 +2,6 @@
 //! The targets of `fuzz/` and the tests below come in here.
 
 use crate::config::{Config, Origin, PolicyMode};
-use crate::connection::Class;
 use crate::decode::{Decoder, Encoding};
 use crate::endpoint::Policy;
 use crate::request::Target;
@@ -11,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_domain::id::{ConnectionId, TenantId};
+use tidegate_domain::job::Class;
 use tidegate_domain::manifest::{Endpoint, EndpointRole, Manifest, ResponseClass, ResponseRule};
 
 /// What no provider's word exceeds: a day.
@@ -54,6 +54,8 @@ fn connection() -> Connection {
         secrets: BTreeMap::new(),
         oauth_app: None,
         account: None,
+        quota_share: None,
+        connector: None,
         class: Class::Live,
     }
 }

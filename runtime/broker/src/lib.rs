@@ -16,6 +16,7 @@ mod denial;
 pub mod dial;
 mod endpoint;
 mod error;
+mod flow;
 #[doc(hidden)]
 pub mod fuzzing;
 mod grant;
@@ -29,11 +30,12 @@ mod transport;
 
 pub use broker::Broker;
 pub use call::{Call, Meter, Usage};
-pub use config::{Config, Mapping, Origin, PolicyMode};
-pub use connection::{Class, Connection, OauthApp};
+pub use config::{Config, LimitSetting, Mapping, Origin, PolicyMode};
+pub use connection::{Connection, OauthApp};
 pub use denial::{Denial, Rule};
 pub use error::{Error, FetchFault};
 pub use grant::PendingAuthorization;
 pub use keyring::{KeyService, Keyring, Transit};
+pub use limiter::LimitView;
 pub use request::{Method, Payload, Request, Response, Target};
 pub use session::Session;

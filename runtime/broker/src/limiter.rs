@@ -1,25 +1,34 @@
-//! Waiting for limits: the tokio side of `tidegate_domain::limit`. One private
-//! mutex for each set of limits that can meet in one request; it is never held
-//! over an await.
+//! Waiting for limits: the tokio side of `tidegate_domain::limit`.
 
+mod clock;
+mod group;
 mod ledger;
 mod plan;
 mod queue;
+mod terms;
+mod view;
+mod writer;
 
 pub(crate) use plan::{Bucket, Permit, Plan, Refused};
+pub(crate) use terms::{check_manifest, check_setting};
+pub use view::LimitView;
 
-use crate::{Connection, Error};
+use crate::{Config, Connection, Error};
+use clock::Clock;
+use group::Group;
 use ledger::Ledger;
-use queue::Queued;
+use plan::{Drawn, LimitHeaders};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use terms::Term;
 use tidegate_domain::backoff::Backoff;
-use tidegate_domain::limit::{Admission, MS, Meter, Nanos, SlotId, Ticket, Turn};
-use tidegate_domain::manifest::{Limit, LimitScope, Manifest};
-use tidegate_store::clock::now_ms;
+use tidegate_domain::id::TenantId;
+use tidegate_domain::limit::{MS, Meter, SlotId};
+use tidegate_domain::manifest::LimitScope;
 use tidegate_store::limits::LimitStore;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::OnceCell;
+use writer::Writer;
 
 /// How long a bucket stays closed after answers that say "too many" without
 /// saying until when.
@@ -31,256 +40,298 @@ const THROTTLE_BACKOFF: Backoff = Backoff {
 /// The bucket of requests that name none.
 const DEFAULT_BUCKET: &str = "default";
 
-/// The wall clock at the start, and monotonic from there: a clock that is set
-/// while the process runs neither adds nor loses units.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock {
-    start: Instant,
-    origin: Nanos,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self {
-            start: Instant::now(),
-            origin: now_ms().saturating_mul(MS),
-        }
-    }
-
-    pub(crate) fn now(self) -> Nanos {
-        self.at(Instant::now())
-    }
-
-    pub(crate) fn now_ms(self) -> u64 {
-        self.now() / MS
-    }
-
-    fn at(self, instant: Instant) -> Nanos {
-        let elapsed = instant.saturating_duration_since(self.start).as_nanos();
-        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
-        self.origin.saturating_add(elapsed)
-    }
-
-    fn instant(self, at: Nanos) -> Instant {
-        let since = std::time::Duration::from_nanos(at.saturating_sub(self.origin));
-        // Far enough for any wait, near enough for the addition.
-        let year = std::time::Duration::from_secs(366 * 24 * 3600);
-        self.start + since.min(year)
-    }
-}
-
-/// Refuses what this build cannot count.
-pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), Error> {
-    for limit in &manifest.limits {
-        Meter::new(limit, 1.0, 0).map_err(|error| unsupported(manifest, &error))?;
-        if limit.buckets.is_empty() {
-            return Err(Error::config(format!(
-                "a limit of connector {} names no bucket",
-                manifest.id
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn unsupported(manifest: &Manifest, error: &tidegate_domain::limit::Unsupported) -> Error {
-    Error::config(format!("connector {}: {error}", manifest.id))
-}
-
 /// Every limit of the process.
 pub(crate) struct Limiter {
-    scale: f64,
+    config: Arc<Config>,
     store: Arc<dyn LimitStore>,
+    running: OnceCell<Running>,
+    groups: Mutex<Groups>,
+    tenants: Mutex<HashMap<TenantId, u32>>,
+    hashes: RandomState,
+}
+
+/// What starts with the first plan.
+struct Running {
     clock: Clock,
-    groups: Mutex<HashMap<String, Arc<Group>>>,
+    writer: Writer,
+}
+
+#[derive(Default)]
+struct Groups {
+    by_key: HashMap<Arc<str>, Arc<Group>>,
+    /// Groups to have before idle ones are looked for again.
+    tidy_at: usize,
 }
 
 impl Limiter {
-    pub(crate) fn new(scale: f64, store: Arc<dyn LimitStore>) -> Self {
+    pub(crate) fn new(config: Arc<Config>, store: Arc<dyn LimitStore>) -> Self {
         Self {
-            scale,
+            config,
             store,
-            clock: Clock::new(),
+            running: OnceCell::new(),
             groups: Mutex::default(),
+            tenants: Mutex::default(),
+            hashes: RandomState::new(),
         }
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    async fn running(&self) -> Result<&Running, Error> {
+        let start = || async {
+            let clock = Clock::open(&*self.store).await?;
+            Ok(self.with_clock(clock))
+        };
+        self.running.get_or_try_init(start).await
+    }
+
+    fn with_clock(&self, clock: Clock) -> Running {
+        let of_writer = clock.clone();
+        let now_ms = move || of_writer.now_ms();
+        Running {
+            writer: Writer::start(Arc::clone(&self.store), now_ms),
+            clock,
+        }
     }
 
     /// The limits that requests of this connection meet.
     pub(crate) async fn plan(&self, connection: &Connection) -> Result<Plan, Error> {
         check_manifest(&connection.manifest)?;
-        let group = self.group(connection);
-        let mut limits = Vec::new();
-        if self.scale.is_finite() {
-            for limit in &connection.manifest.limits {
-                limits.push(self.limit(connection, &group, limit).await?);
+        let terms = if self.config.limit_scale.is_finite() {
+            terms::of(connection, &self.config.limits)?
+        } else {
+            Vec::new()
+        };
+        let running = self.running().await?;
+        let group = self.group(connection, &terms, running)?;
+        let _opening = group.opening.lock().await;
+        let account = scope_key(connection, LimitScope::RemoteAccount);
+        let mut plan = self.keep(connection, &group, &account, &terms);
+        self.reopen(&group, &account).await?;
+        for term in &terms {
+            self.start(connection, &group, term, running).await?;
+        }
+        self.fill(connection, &terms, &mut plan)?;
+        Ok(plan)
+    }
+
+    /// A plan without buckets: what it needs is not forgotten from here on.
+    fn keep(
+        &self,
+        connection: &Connection,
+        group: &Arc<Group>,
+        account: &Arc<str>,
+        terms: &[Term],
+    ) -> Plan {
+        let mut keys = vec![Arc::clone(account)];
+        for term in terms {
+            let key = scope_key(connection, term.limit.scope);
+            if !keys.contains(&key) {
+                keys.push(key);
             }
         }
-        Ok(Plan::new(connection, group, &limits))
+        let mut state = group.lock();
+        state.tidy(group.clock.now(), false);
+        for key in &keys {
+            state.key(key).plans += 1;
+        }
+        let account_gate = state.gate(account, "");
+        drop(state);
+        Plan {
+            keys,
+            account: Arc::clone(account),
+            class: connection.class,
+            tenant: self.tenant(&connection.tenant),
+            account_gate,
+            buckets: Default::default(),
+            group: Arc::clone(group),
+        }
     }
 
-    /// Limits can be charged together only under one mutex; so a group is as wide
-    /// as the widest scope that the manifest uses, and at least one account.
-    fn group(&self, connection: &Connection) -> Arc<Group> {
-        let limits = &connection.manifest.limits;
-        let shared = limits
-            .iter()
-            .any(|limit| limit.scope == LimitScope::Application);
-        let scope = if shared {
-            LimitScope::Application
+    /// Limits can be charged together only under one mutex. An account may be reached
+    /// by several applications, so where limits of applications are used, all of the
+    /// provider is one group; elsewhere each account is.
+    fn group(
+        &self,
+        connection: &Connection,
+        terms: &[Term],
+        running: &Running,
+    ) -> Result<Arc<Group>, Error> {
+        let of_application = |term: &Term| term.limit.scope == LimitScope::Application;
+        let key = if terms.iter().any(of_application) {
+            connection.manifest.id.as_str().into()
         } else {
-            LimitScope::RemoteAccount
+            scope_key(connection, LimitScope::RemoteAccount)
         };
-        let key = scope_key(connection, scope);
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = groups
-            .entry(key)
-            .or_insert_with(|| Arc::new(Group::new(self.clock)));
-        Arc::clone(group)
+        if let Some(group) = groups.by_key.get(&key) {
+            return Ok(Arc::clone(group));
+        }
+        let max = self.config.limit_accounts_max;
+        if groups.by_key.len() >= groups.tidy_at.max(1_024).min(max) {
+            groups.tidy(&running.clock);
+        }
+        if groups.by_key.len() >= max {
+            return Err(Error::TooManyAccounts { max });
+        }
+        let notes = running.writer.notes().clone();
+        let group = Arc::new(Group::new(running.clock.clone(), notes));
+        groups.by_key.insert(key, Arc::clone(&group));
+        Ok(group)
     }
 
-    /// Finds the limit, or starts it with what an earlier process spent.
-    async fn limit<'a>(
+    /// Closes what the provider had closed before a restart.
+    async fn reopen(&self, group: &Group, account: &Arc<str>) -> Result<(), Error> {
+        let is_known = group.lock().key(account).gates.len() > 1;
+        if is_known {
+            return Ok(());
+        }
+        let closed = self.store.closed_gates(account).await?;
+        let mut state = group.lock();
+        for closure in closed {
+            let gate = state.gate(account, &closure.gate);
+            state
+                .admission
+                .close(gate, closure.until_ms.saturating_mul(MS));
+        }
+        Ok(())
+    }
+
+    /// Starts the limit, where it is not known, with what earlier processes spent.
+    async fn start(
         &self,
         connection: &Connection,
         group: &Group,
-        limit: &'a Limit,
-    ) -> Result<PlannedLimit<'a>, Error> {
-        let name = format!(
-            "{}/{:?}/{}/{}ms/{}",
-            scope_key(connection, limit.scope),
-            limit.rule,
-            limit.capacity,
-            limit.per_ms,
-            limit.buckets.join("+")
+        term: &Term,
+        running: &Running,
+    ) -> Result<(), Error> {
+        let (key, name) = (scope_key(connection, term.limit.scope), term.name());
+        if group.lock().has_limit(&key, &name) {
+            return Ok(());
+        }
+        let moment = group.clock.now();
+        let scale = self.config.limit_scale;
+        let mut meter = Meter::new(&term.limit, scale, moment).map_err(|error| {
+            Error::config(format!("connector {}: {error}", connection.manifest.id))
+        })?;
+        let ledger = Ledger::new(
+            format!("{key}/{name}"),
+            &term.limit,
+            scale,
+            Arc::clone(&self.store),
+            running.writer.notes().clone(),
+            running.clock.clone(),
         );
-        let known = group.lock().named.get(&name).cloned();
-        let (slot, ledger) = match known {
-            Some(known) => known,
-            None => {
-                let now = self.clock.now();
-                let mut meter = Meter::new(limit, self.scale, now)
-                    .map_err(|error| unsupported(&connection.manifest, &error))?;
-                let ledger = Ledger::new(&name, limit, self.scale, Arc::clone(&self.store));
-                if let Some(ledger) = &ledger {
-                    ledger.restore(&mut meter, now).await?;
-                }
-                group.lock().named(name, meter, ledger)
-            }
+        if let Some(ledger) = &ledger {
+            ledger.restore(&mut meter, moment.now).await?;
+        }
+        let is_shared =
+            term.limit.scope == LimitScope::Application && connection.oauth_app.is_some();
+        let mut state = group.lock();
+        state.add_limit(&key, &name, term, meter, is_shared, ledger);
+        Ok(())
+    }
+
+    /// Puts the buckets together from limits that are all there.
+    fn fill(&self, connection: &Connection, terms: &[Term], plan: &mut Plan) -> Result<(), Error> {
+        let id = self.hashes.hash_one((&connection.tenant, &connection.id));
+        let mut state = plan.group.lock();
+        let limits: Vec<(&Term, SlotId, Option<Arc<Ledger>>)> = terms
+            .iter()
+            .filter_map(|term| {
+                let key = scope_key(connection, term.limit.scope);
+                let (slot, ledger) = state.use_limit(&key, &term.name(), id, term)?;
+                Some((term, slot, ledger))
+            })
+            .collect();
+        let account = state.key(&plan.account).account;
+        for name in terms::buckets(&connection.manifest) {
+            let gate = state.gate(&plan.account, &name);
+            let of_bucket: Vec<_> = limits
+                .iter()
+                .filter(|(term, _, _)| term.limit.buckets.contains(&name))
+                .collect();
+            let limited = of_bucket.iter().map(|(_, slot, _)| *slot);
+            let slots: Box<[SlotId]> = [plan.account_gate, gate]
+                .into_iter()
+                .chain(limited)
+                .collect();
+            let draws = of_bucket.iter().filter_map(|(term, _, ledger)| {
+                Some(Drawn {
+                    ledger: Arc::clone(ledger.as_ref()?),
+                    counts_requests: term.counts_requests,
+                })
+            });
+            let headers = of_bucket.iter().map(|(term, slot, _)| LimitHeaders {
+                slot: *slot,
+                remaining: term.limit.remaining_header.clone(),
+                reset: term.limit.reset_header.clone(),
+            });
+            let bucket = Bucket {
+                gate,
+                lane: state.admission.lane(account, &slots),
+                draws: draws.collect(),
+                headers: headers.collect(),
+                cost: terms::cost_source(&connection.manifest, &name)?,
+                slots,
+            };
+            plan.buckets.insert(name, Arc::new(bucket));
+        }
+        Ok(())
+    }
+
+    fn tenant(&self, tenant: &TenantId) -> u32 {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = u32::try_from(tenants.len()).unwrap_or(u32::MAX);
+        *tenants.entry(tenant.clone()).or_insert(next)
+    }
+
+    /// Writes down what was spent of open blocks: the next process loses nothing.
+    pub(crate) async fn close(&self) {
+        let Some(running) = self.running.get() else {
+            return;
         };
-        Ok(PlannedLimit {
-            limit,
-            slot,
-            ledger,
-        })
+        let groups: Vec<_> = {
+            let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+            groups.by_key.values().cloned().collect()
+        };
+        for group in groups {
+            for ledger in group.lock().ledgers() {
+                ledger.close();
+            }
+        }
+        running.writer.flush().await;
     }
 }
 
-/// A limit of a manifest and where it is counted.
-struct PlannedLimit<'a> {
-    limit: &'a Limit,
-    slot: SlotId,
-    ledger: Option<Arc<Ledger>>,
+impl Groups {
+    /// Forgets groups without plans whose keys are all forgotten.
+    fn tidy(&mut self, clock: &Clock) {
+        let moment = clock.now();
+        self.by_key.retain(|_, group| {
+            if Arc::strong_count(group) > 1 {
+                return true;
+            }
+            let mut state = group.lock();
+            state.tidy(moment, true);
+            !state.keys.is_empty()
+        });
+        self.tidy_at = self.by_key.len() * 2;
+    }
 }
 
 /// Who shares a limit of this scope. What is not known is not shared.
-fn scope_key(connection: &Connection, scope: LimitScope) -> String {
+fn scope_key(connection: &Connection, scope: LimitScope) -> Arc<str> {
     let provider = &connection.manifest.id;
-    let own = || {
-        format!(
-            "{provider}/connection/{}/{}",
-            connection.tenant, connection.id
-        )
-    };
-    match (scope, &connection.account, &connection.oauth_app) {
+    let key = match (scope, &connection.account, &connection.oauth_app) {
         (LimitScope::RemoteAccount, Some(account), _) => format!("{provider}/account/{account}"),
         (LimitScope::Application, _, Some(app)) => {
             format!("{provider}/application/{}", app.client_id)
         }
-        _ => own(),
-    }
-}
-
-type NamedLimit = (SlotId, Option<Arc<Ledger>>);
-
-/// Limits that can meet in one request, and the queue before them.
-pub(crate) struct Group {
-    clock: Clock,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    admission: Admission,
-    named: HashMap<String, NamedLimit>,
-    gates: HashMap<String, SlotId>,
-    /// Storms in a row, by the gate that they closed.
-    storms: HashMap<SlotId, u32>,
-    waiting: HashMap<Ticket, watch::Sender<Turn>>,
-}
-
-impl State {
-    fn named(&mut self, name: String, meter: Meter, ledger: Option<Arc<Ledger>>) -> NamedLimit {
-        let admission = &mut self.admission;
-        self.named
-            .entry(name)
-            .or_insert_with(|| (admission.add(Some(meter)), ledger))
-            .clone()
-    }
-
-    fn gate(&mut self, name: String) -> SlotId {
-        let admission = &mut self.admission;
-        *self
-            .gates
-            .entry(name)
-            .or_insert_with(|| admission.add(None))
-    }
-}
-
-impl Group {
-    fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            state: Mutex::default(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes something, then tells everyone whose turn changed by it.
-    fn change<T>(&self, act: impl FnOnce(&mut State, Nanos) -> T) -> T {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        let result = act(&mut state, now);
-        for (ticket, turn) in state.admission.turns(now) {
-            if let Some(sender) = state.waiting.get(&ticket) {
-                sender.send_if_modified(|known| std::mem::replace(known, turn) != turn);
-            }
-        }
-        result
-    }
-
-    fn enqueue(&self, class: usize, slots: &Arc<[SlotId]>, units: u64) -> Queued<'_> {
-        let (sender, turn) = watch::channel(Turn::Waiting(None));
-        let ticket = self.change(|state, _| {
-            let ticket = state.admission.enqueue(class, Arc::clone(slots), units);
-            state.waiting.insert(ticket, sender);
-            ticket
-        });
-        Queued {
-            group: self,
-            ticket,
-            turn,
-            slots: Arc::clone(slots),
-            units,
-            taken: false,
-        }
-    }
+        _ => format!(
+            "{provider}/connection/{}/{}",
+            connection.tenant, connection.id
+        ),
+    };
+    key.into()
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Session {
             }
         };
         if let Some(rule) = fetched.as_ref().err().and_then(FetchFault::rule) {
-            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64, rule);
+            tracing::event!(target: "metric", tracing::Level::INFO, egress.denied = 1u64, egress.denied.reason = rule);
         }
         fetched
     }
@@ -233,9 +233,13 @@ impl Inner {
         let mut failures = 0;
         let mut refused = None;
         loop {
-            let tried = self
-                .attempt(&checked, plan, bucket, refused, deadline, meters)
-                .await;
+            let way = Way {
+                plan,
+                bucket,
+                call,
+                meters,
+            };
+            let tried = self.attempt(&checked, way, refused, deadline).await;
             let (outcome, wait_ms) = match tried {
                 Verdict::Done(outcome) => return outcome,
                 Verdict::Renew { version, outcome } => {
@@ -280,15 +284,14 @@ impl Inner {
     async fn attempt(
         &self,
         checked: &Checked<'_>,
-        plan: &Plan,
-        bucket: &Arc<Bucket>,
+        way: Way<'_>,
         refused: Option<u64>,
         deadline: Instant,
-        meters: Meters<'_>,
     ) -> Verdict {
         let mut slot = None;
+        let begun = Instant::now();
         let (allowed, signature, permit) = loop {
-            let ready = self.ready(checked, plan, bucket, refused, deadline, meters);
+            let ready = self.ready(checked, way.plan, way.bucket, refused, deadline, way.meters);
             let (allowed, signature, permit) = match ready.await {
                 Ok(ready) => ready,
                 Err(fault @ FetchFault::Connect(_)) => return Verdict::Again(Err(fault)),
@@ -306,13 +309,21 @@ impl Inner {
         let attempt = Attempt {
             shared: &self.shared,
             client: self.client(checked),
-            manifest: &self.connection.manifest,
-            plan,
-            bucket,
-            meters,
+            connection: &self.connection,
+            way,
+            waited: begun.elapsed(),
         };
         attempt.run(checked, allowed, signature, permit).await
     }
+}
+
+/// What all tries of a request share.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    plan: &'a Plan,
+    bucket: &'a Arc<Bucket>,
+    call: &'a Call,
+    meters: Meters<'a>,
 }
 
 fn random() -> Result<u64, FetchFault> {

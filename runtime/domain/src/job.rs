@@ -151,10 +151,39 @@ pub struct Job {
     /// it. Every attempt goes on in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// What a person should know of its streams, whatever becomes of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<StreamName, Vec<Warning>>,
     /// The streams that ended in the running attempt, and whether they made progress.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     ended: BTreeMap<StreamName, bool>,
 }
+
+/// Something that a person should know of a stream, though nothing failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// For people; holds no secret and no value of a record.
+    pub text: String,
+}
+
+/// What a warning is about.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningKind {
+    /// The source's schema is not what the stream lands under, or was not.
+    SchemaChanged,
+    /// Records hold fields that discovery does not know.
+    UnknownFields,
+    /// Records hold values that are not of their column's type.
+    MistypedValues,
+}
+
+/// Warnings of one stream that are kept of a job: the newest.
+pub const WARNINGS_MAX: usize = 20;
 
 /// Why a running attempt is told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -312,6 +341,15 @@ impl Class {
         }
     }
 
+    /// The word in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Live => "live",
+            Class::Incremental => "incremental",
+            Class::History => "history",
+        }
+    }
+
     /// Its place in [`Class::ALL`].
     pub fn index(self) -> usize {
         self as usize
@@ -348,6 +386,13 @@ pub enum Event {
         outcome: StreamOutcome,
         /// Whether any batch of it was committed in this attempt.
         progressed: bool,
+    },
+    /// A person should know something of a stream.
+    Warned {
+        /// Which one.
+        name: StreamName,
+        /// What.
+        warnings: Vec<Warning>,
     },
     /// The attempt is over.
     AttemptEnded {
@@ -397,6 +442,7 @@ impl Job {
             generations: BTreeMap::new(),
             stop: None,
             trace: None,
+            warnings: BTreeMap::new(),
             ended: BTreeMap::new(),
         }
     }

@@ -9,6 +9,8 @@
 pub mod access;
 pub mod backoff;
 pub mod batch;
+pub mod catalog;
+pub mod contract;
 pub mod crash;
 pub mod egress;
 pub mod fault;

@@ -7,22 +7,49 @@
 //! holds more than the capacity, whatever the network does to the spacing.
 
 mod admission;
+mod brake;
 mod calendar;
 mod pace;
+mod share;
 mod window;
 
-pub use admission::{Admission, SlotId, Ticket, Turn};
+pub use admission::{
+    AccountId, Admission, Full, LaneId, Request, SlotId, Ticket, Turn, WAITING_MAX,
+};
 pub use calendar::Calendar;
 pub use pace::Pace;
 pub use window::Window;
 
+use crate::job::Class;
 use crate::manifest::{Limit, LimitRule};
+use brake::Brake;
 
 /// Nanoseconds since the epoch, on a clock that never goes back.
 pub type Nanos = u64;
 
 /// Nanoseconds in a millisecond.
 pub const MS: Nanos = 1_000_000;
+
+/// A moment on both clocks: one never goes back, one may be set at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// On the clock that never goes back.
+    pub now: Nanos,
+    /// How far the system's clock is behind it. Calendars go by the later midnight: a
+    /// clock that is set forward opens no budget early.
+    pub behind: Nanos,
+}
+
+impl Moment {
+    /// A moment at which both clocks agree.
+    pub fn at(now: Nanos) -> Moment {
+        Moment { now, behind: 0 }
+    }
+
+    pub(crate) fn calendar(self) -> Nanos {
+        self.now.saturating_sub(self.behind)
+    }
+}
 
 /// Why units cannot be spent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +62,7 @@ pub enum Wait {
     Never,
 }
 
-/// What this build cannot count.
+/// What cannot be counted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the limit {limit} {reason}")]
 pub struct Unsupported {
@@ -45,6 +72,36 @@ pub struct Unsupported {
     pub reason: &'static str,
 }
 
+/// How full a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// Units that may be spent in all.
+    pub capacity: u64,
+    /// Units that are spent, by us and, where the provider says so, by others.
+    pub used: u64,
+}
+
+impl Gauge {
+    /// Units that are left.
+    pub fn remaining(self) -> u64 {
+        self.capacity.saturating_sub(self.used)
+    }
+
+    /// The share of the limit that is used up, from 0 to 1.
+    pub fn utilization(self) -> f64 {
+        (self.used as f64 / self.capacity.max(1) as f64).min(1.0)
+    }
+}
+
+/// Requests in flight, to their last byte.
+#[derive(Clone, Debug)]
+pub struct Concurrent {
+    full: u64,
+    capacity: u64,
+    in_flight: u64,
+    brake: Brake,
+}
+
 /// Counts one limit.
 #[derive(Clone, Debug)]
 pub enum Meter {
@@ -52,15 +109,10 @@ pub enum Meter {
     Pace(Pace),
     /// Rolling.
     Window(Window),
-    /// Per calendar day or month.
-    Calendar(Calendar),
+    /// Per calendar day or month. Boxed: it is the largest, and rare.
+    Calendar(Box<Calendar>),
     /// Requests in flight.
-    Concurrent {
-        /// How many may be.
-        capacity: u64,
-        /// How many are.
-        in_flight: u64,
-    },
+    Concurrent(Concurrent),
 }
 
 impl Meter {
@@ -71,7 +123,7 @@ impl Meter {
     ///
     /// # Errors
     /// [`Unsupported`] where the numbers or the time zone cannot be served.
-    pub fn new(limit: &Limit, scale: f64, now: Nanos) -> Result<Self, Unsupported> {
+    pub fn new(limit: &Limit, scale: f64, moment: Moment) -> Result<Self, Unsupported> {
         let refuse = |reason| {
             let limit = limit.buckets.join("+");
             Err(Unsupported { limit, reason })
@@ -79,7 +131,7 @@ impl Meter {
         if limit.capacity == 0 {
             return refuse("has no capacity");
         }
-        let capacity = scaled(limit.capacity, scale);
+        let capacity = times(u64::from(limit.capacity), scale);
         let per = limit.per_ms.saturating_mul(MS);
         let windowed = !matches!(
             limit.rule,
@@ -88,67 +140,83 @@ impl Meter {
         if windowed && per == 0 {
             return refuse("has no length");
         }
-        match &limit.rule {
-            LimitRule::Paced(0) => refuse("has no burst"),
+        Ok(match &limit.rule {
+            LimitRule::Paced(0) => return refuse("has no burst"),
             LimitRule::Paced(burst) => {
-                let burst = scaled(*burst, scale);
-                Ok(Meter::Pace(Pace::new(capacity, per, burst, now)))
+                let burst = times(u64::from(*burst), scale);
+                Meter::Pace(Pace::new(capacity, per, burst, moment.now))
             }
-            LimitRule::Rolling | LimitRule::Fixed => Ok(Meter::Window(Window::new(capacity, per))),
-            LimitRule::Calendar { period, zone } => match zone.as_deref() {
-                None | Some("UTC" | "Etc/UTC") => {
-                    Ok(Meter::Calendar(Calendar::new(*period, capacity, now)))
+            LimitRule::Rolling | LimitRule::Fixed => Meter::Window(Window::new(capacity, per)),
+            LimitRule::Calendar { period, zone } => match calendar::zone(zone.as_deref()) {
+                Some(zone) => {
+                    Meter::Calendar(Box::new(Calendar::new(*period, zone, capacity, moment)))
                 }
-                Some(_) => refuse("resets in a time zone other than UTC, which is not supported"),
+                None => return refuse("resets in a time zone that does not exist"),
             },
-            LimitRule::Concurrent => Ok(Meter::Concurrent {
+            LimitRule::Concurrent => Meter::Concurrent(Concurrent {
+                full: capacity,
                 capacity,
                 in_flight: 0,
+                brake: Brake::OFF,
             }),
+        })
+    }
+
+    /// Uses this part of the capacity from now on: 1 is all of it.
+    pub fn set_ratio(&mut self, ratio: f64) {
+        match self {
+            Meter::Pace(pace) => pace.set_ratio(ratio),
+            Meter::Window(window) => window.set_ratio(ratio),
+            Meter::Calendar(calendar) => calendar.set_ratio(ratio),
+            Meter::Concurrent(one) => one.capacity = times(one.full, ratio),
         }
     }
 
-    /// Whether the units can be spent now. Spends nothing, so that several limits
-    /// can be asked before any is charged.
+    /// Whether work of the class can spend the units now. Spends nothing, so that
+    /// several limits can be asked before any is charged.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn check(&mut self, now: Nanos, units: u64) -> Result<(), Wait> {
+    pub fn check(&mut self, moment: Moment, units: u64, class: Class) -> Result<(), Wait> {
         match self {
-            Meter::Pace(pace) => pace.check(now, units),
-            Meter::Window(window) => window.check(now, units),
-            Meter::Calendar(calendar) => calendar.check(now, units),
-            Meter::Concurrent {
-                capacity,
-                in_flight,
-            } if *in_flight < *capacity => Ok(()),
-            Meter::Concurrent { .. } => Err(Wait::Answer),
+            Meter::Pace(pace) => pace.check(moment.now, units),
+            Meter::Window(window) => window.check(moment.now, units),
+            Meter::Calendar(calendar) => calendar.check(moment, units, class),
+            Meter::Concurrent(one) => {
+                if one.in_flight < one.brake.of_capacity(moment.now, one.capacity) {
+                    Ok(())
+                } else {
+                    Err(Wait::Answer)
+                }
+            }
         }
     }
 
     /// Spends the units, after [`Meter::check`] at the same time.
-    pub fn commit(&mut self, now: Nanos, units: u64) {
+    pub fn commit(&mut self, moment: Moment, units: u64) {
         match self {
-            Meter::Pace(pace) => pace.commit(now, units),
+            Meter::Pace(pace) => pace.commit(moment.now, units),
             Meter::Window(window) => window.commit(units),
             Meter::Calendar(calendar) => calendar.commit(units),
-            Meter::Concurrent { in_flight, .. } => *in_flight += 1,
+            Meter::Concurrent(one) => one.in_flight += 1,
         }
     }
 
-    /// The answer came, or will never come: the provider has counted by now.
-    pub fn answered(&mut self, now: Nanos, units: u64) {
+    /// The answer came, or will never come: the provider has counted by now. It took
+    /// `actual` units where `reserved` were spent.
+    pub fn answered(&mut self, moment: Moment, reserved: u64, actual: u64) {
         match self {
-            Meter::Window(window) => window.answered(now, units),
-            Meter::Calendar(calendar) => calendar.answered(units),
-            Meter::Pace(_) | Meter::Concurrent { .. } => {}
+            Meter::Pace(pace) => pace.answered(moment.now, reserved, actual),
+            Meter::Window(window) => window.answered(moment.now, reserved, actual),
+            Meter::Calendar(calendar) => calendar.answered(reserved, actual),
+            Meter::Concurrent(_) => {}
         }
     }
 
     /// The exchange is over to the last byte.
     pub fn finished(&mut self) {
-        if let Meter::Concurrent { in_flight, .. } = self {
-            *in_flight = in_flight.saturating_sub(1);
+        if let Meter::Concurrent(one) = self {
+            one.in_flight = one.in_flight.saturating_sub(1);
         }
     }
 
@@ -158,17 +226,28 @@ impl Meter {
             Meter::Pace(pace) => pace.returned(units),
             Meter::Window(window) => window.returned(units),
             Meter::Calendar(calendar) => calendar.returned(units),
-            Meter::Concurrent { .. } => self.finished(),
+            Meter::Concurrent(_) => self.finished(),
         }
     }
 
     /// The provider says what is left. Only ever lowers.
-    pub fn learn(&mut self, now: Nanos, remaining: u64) {
+    pub fn learn(&mut self, moment: Moment, remaining: u64) {
         match self {
-            Meter::Pace(pace) => pace.learn(now, remaining),
-            Meter::Window(window) => window.learn(now, remaining),
-            Meter::Calendar(calendar) => calendar.learn(now, remaining),
-            Meter::Concurrent { .. } => {}
+            Meter::Pace(pace) => pace.learn(moment.now, remaining),
+            Meter::Window(window) => window.learn(moment.now, remaining),
+            Meter::Calendar(calendar) => calendar.learn(moment, remaining),
+            Meter::Concurrent(_) => {}
+        }
+    }
+
+    /// The provider refused: half as fast, and slowly faster again. A calendar's
+    /// budget is spent at any speed.
+    pub fn slow_down(&mut self, now: Nanos) {
+        match self {
+            Meter::Pace(pace) => pace.brake.pull(now),
+            Meter::Window(window) => window.brake.pull(now),
+            Meter::Concurrent(one) => one.brake.pull(now),
+            Meter::Calendar(_) => {}
         }
     }
 
@@ -177,19 +256,44 @@ impl Meter {
         match self {
             Meter::Window(window) => window.restore(spent_by, units),
             Meter::Calendar(calendar) => calendar.restore(spent_by, units),
-            Meter::Pace(_) | Meter::Concurrent { .. } => {}
+            Meter::Pace(_) | Meter::Concurrent(_) => {}
         }
+    }
+
+    /// Whether a new meter would allow no more than this one.
+    pub fn is_recovered(&mut self, moment: Moment) -> bool {
+        match self {
+            Meter::Pace(pace) => pace.is_recovered(moment.now),
+            Meter::Window(window) => window.is_recovered(moment.now),
+            Meter::Calendar(calendar) => calendar.is_recovered(moment),
+            Meter::Concurrent(one) => one.in_flight == 0 && one.brake.is_off(moment.now),
+        }
+    }
+
+    /// How full it is.
+    pub fn gauge(&mut self, moment: Moment) -> Gauge {
+        let (capacity, used) = match self {
+            Meter::Pace(pace) => pace.gauge(moment.now),
+            Meter::Window(window) => window.gauge(moment.now),
+            Meter::Calendar(calendar) => calendar.gauge(moment),
+            Meter::Concurrent(one) => {
+                let capacity = one.brake.of_capacity(moment.now, one.capacity);
+                (capacity, one.in_flight)
+            }
+        };
+        Gauge { capacity, used }
     }
 }
 
 /// At least one unit; a limit scaled past all numbers is as good as none.
-fn scaled(capacity: u32, scale: f64) -> u64 {
+fn times(capacity: u64, ratio: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the cast saturates, which is what is wanted"
+        clippy::cast_precision_loss,
+        reason = "the cast saturates, which is what is wanted; capacities are far below 2^52"
     )]
-    let scaled = (f64::from(capacity) * scale) as u64;
+    let scaled = (capacity as f64 * ratio) as u64;
     scaled.clamp(1, u64::from(u32::MAX) << 8)
 }
 

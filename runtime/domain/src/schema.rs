@@ -3,9 +3,14 @@
 //! Typed files need columns; JSON lines do not. A schema is flattened: the members of
 //! a nested object become columns of their own, joined with `__`.
 
+mod drift;
+
+pub use drift::SchemaChange;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use utoipa::ToSchema;
 
 /// Columns of a stream; wider tables are refused, since every file holds all of them.
 pub const COLUMNS_MAX: usize = 2_000;
@@ -20,7 +25,7 @@ pub const EXTRA_COLUMN: &str = "_tg_extra";
 pub const DECIMAL_DIGITS_MAX: u8 = 38;
 
 /// The type of a column; every column may be null.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ColumnType {
     /// Text; numbers keep theirs.
@@ -45,7 +50,7 @@ pub enum ColumnType {
 }
 
 /// One column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Column {
     /// Its name in files.
     pub name: String,
@@ -54,10 +59,14 @@ pub struct Column {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: ColumnType,
+    /// Whether its field has another type now, which another column holds: it stays
+    /// for the rows of before, and is null in new ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
 }
 
 /// The columns of a stream, in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Columns(Vec<Column>);
 
@@ -78,61 +87,6 @@ pub enum SchemaError {
     },
 }
 
-/// A change of types that rows of one generation cannot live with.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("column {column} cannot change from {from:?} to {to:?} within a generation")]
-pub struct Breaking {
-    /// The column.
-    pub column: String,
-    /// What it is.
-    pub from: ColumnType,
-    /// What it should become.
-    pub to: ColumnType,
-}
-
-impl ColumnType {
-    /// The narrowest type that holds the values of both; none where there is no way
-    /// from one to the other (`integer -> decimal -> text`, `date -> timestamp -> text`).
-    pub fn join(self, other: ColumnType) -> Option<ColumnType> {
-        use ColumnType::{Date, Decimal, Integer, Text, Timestamp};
-        match (self, other) {
-            (one, two) if one == two => Some(one),
-            (Date, Timestamp) | (Timestamp, Date) => Some(Timestamp),
-            (Integer, Decimal { precision, scale }) | (Decimal { precision, scale }, Integer) => {
-                // 19 digits hold every 64-bit integer.
-                Some(decimal_or_text(
-                    precision.saturating_sub(scale).max(19),
-                    scale,
-                ))
-            }
-            (
-                Decimal { precision, scale },
-                Decimal {
-                    precision: other_precision,
-                    scale: other_scale,
-                },
-            ) => {
-                let whole = precision
-                    .saturating_sub(scale)
-                    .max(other_precision.saturating_sub(other_scale));
-                Some(decimal_or_text(whole, scale.max(other_scale)))
-            }
-            (
-                Integer | Decimal { .. } | Date | Timestamp | Text,
-                Integer | Decimal { .. } | Date | Timestamp | Text,
-            ) => Some(Text),
-            _ => None,
-        }
-    }
-}
-
-fn decimal_or_text(whole: u8, scale: u8) -> ColumnType {
-    match whole.saturating_add(scale) {
-        precision @ 1..=DECIMAL_DIGITS_MAX => ColumnType::Decimal { precision, scale },
-        _ => ColumnType::Text,
-    }
-}
-
 impl Columns {
     /// Flattens a JSON Schema. The members that the pointers of the primary key lead to
     /// have columns even where the schema does not name them.
@@ -145,10 +99,7 @@ impl Columns {
         let mut found = Vec::new();
         flatten(properties, "", "", &mut found);
         for key in primary_key {
-            let pointer = match key.strip_prefix('/') {
-                Some(_) => key.clone(),
-                None => format!("/{}", escaped(key)),
-            };
+            let pointer = pointer_of(key);
             if !found.iter().any(|column| column.pointer == pointer) {
                 found.push(Column {
                     name: pointer[1..]
@@ -157,6 +108,7 @@ impl Columns {
                         .replace("~0", "~"),
                     pointer,
                     kind: ColumnType::Text,
+                    retired: false,
                 });
             }
         }
@@ -166,37 +118,6 @@ impl Columns {
     /// The columns, in their order.
     pub fn as_slice(&self) -> &[Column] {
         &self.0
-    }
-
-    /// The columns that hold rows of both: types only widen, no column vanishes.
-    ///
-    /// # Errors
-    /// [`Breaking`] where a type would have to change otherwise; a new generation is
-    /// needed then.
-    pub fn merge(&self, next: &Columns) -> Result<Columns, Breaking> {
-        let mut newer: BTreeMap<&str, &Column> = next
-            .0
-            .iter()
-            .map(|column| (&*column.pointer, column))
-            .collect();
-        let mut merged = Vec::with_capacity(self.0.len());
-        for column in &self.0 {
-            let mut column = column.clone();
-            if let Some(newer) = newer.remove(&*column.pointer) {
-                column.kind = column.kind.join(newer.kind).ok_or_else(|| Breaking {
-                    column: column.name.clone(),
-                    from: column.kind,
-                    to: newer.kind,
-                })?;
-            }
-            merged.push(column);
-        }
-        let added = next
-            .0
-            .iter()
-            .filter(|column| newer.contains_key(&*column.pointer));
-        merged.extend(added.cloned());
-        Ok(Columns(distinct(merged)))
     }
 
     fn named_apart(columns: Vec<Column>) -> Result<Self, SchemaError> {
@@ -223,6 +144,14 @@ fn distinct(mut columns: Vec<Column>) -> Vec<Column> {
     columns
 }
 
+/// The JSON pointer that a key stands for: a bare name is a member of the record.
+pub(crate) fn pointer_of(key: &str) -> String {
+    match key.strip_prefix('/') {
+        Some(_) => key.to_owned(),
+        None => format!("/{}", escaped(key)),
+    }
+}
+
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
@@ -239,6 +168,7 @@ fn flatten(properties: &Map<String, Value>, prefix: &str, at: &str, found: &mut 
                 name,
                 pointer,
                 kind,
+                retired: false,
             }),
             Shape::Object(inner) => flatten(inner, &format!("{name}__"), &pointer, found),
         }

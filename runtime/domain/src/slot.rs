@@ -73,6 +73,15 @@ pub enum Entry {
         /// The sealed [`crate::stream::Change`].
         change: String,
     },
+    /// A person set cursors.
+    Edit {
+        /// The generation whose partitions they are.
+        generation: u64,
+        /// The batch that carried it.
+        batch: u64,
+        /// The sealed [`crate::stream::Change`].
+        change: String,
+    },
     /// A full refresh has read everything.
     Complete {
         /// The generation that is complete.
@@ -92,6 +101,7 @@ impl Entry {
             Entry::Begin { batch, change, .. }
             | Entry::Plan { batch, change, .. }
             | Entry::Commit { batch, change, .. }
+            | Entry::Edit { batch, change, .. }
             | Entry::Complete { batch, change, .. } => Some((*batch, change)),
         }
     }
@@ -112,6 +122,10 @@ pub enum Content {
 pub struct Object {
     /// Its key below the stream's prefix.
     pub key: String,
+    /// What the stream's prefix is below, where that is not the log's own place: a
+    /// target may have another bucket or prefix for an operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// What it holds.
     pub content: Content,
     /// Its format.

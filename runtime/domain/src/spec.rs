@@ -12,10 +12,11 @@ mod route;
 mod set;
 mod subscription;
 mod suggest;
+mod target;
 mod validate;
 
 pub use diff::{Change, ChangeAction, FieldChange, diff};
-pub use json_schema::{connection_schema, document_schema, sync_schema};
+pub use json_schema::{connection_schema, document_schema, subscription_schema, sync_schema};
 pub use reference::{ConnectorRef, InvalidConnectorRef, InvalidSecretRef, SecretName, SecretRef};
 pub use route::{
     Field, FieldPointer, FieldPrefix, FieldValue, FieldValues, InvalidFieldPointer, Predicate,
@@ -24,12 +25,12 @@ pub use route::{
 pub use set::{DocumentKey, DocumentSet};
 pub use subscription::{EventKind, SubscriptionSpec};
 pub use suggest::{did_you_mean, nearest};
+pub use target::{OperationUrls, TargetSpec};
 pub use validate::{Problem, validate_streams};
 
 use crate::batch::BatchPolicy;
 use crate::id::{ConnectionId, Sha256, StreamName, SyncId};
 use crate::job::Class;
-use crate::record::Format;
 use crate::schedule::Schedule;
 use crate::sync::{Landing, Mode, Window};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,11 @@ pub struct ConnectionSpec {
     /// one budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Percent of the account's limits that Tidegate may use; the rest is left to other
+    /// applications of its owner. All of them without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub quota_share: Option<u8>,
     /// Jobs of this connection that run at the same time; without it only the worker's
     /// own bound holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,40 +212,6 @@ impl WindowSpec {
             until_ms: self.until.map_or(u64::MAX, milliseconds),
         }
     }
-}
-
-/// Where a sync lands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TargetSpec {
-    /// `file:///directory` or `s3://bucket/prefix`.
-    pub url: String,
-    /// The file format.
-    #[serde(default = "parquet")]
-    pub format: Format,
-    /// Another S3 than Amazon's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// The bucket's region.
-    #[serde(default = "us_east_1")]
-    pub region: String,
-    /// Whether the bucket is in the path rather than in the host name.
-    #[serde(default)]
-    pub path_style: bool,
-    /// The access key's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<SecretRef>,
-    /// The access key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_key: Option<SecretRef>,
-}
-
-fn parquet() -> Format {
-    Format::Parquet
-}
-
-fn us_east_1() -> String {
-    "us-east-1".to_owned()
 }
 
 /// A place in a document that holds a secret's reference.

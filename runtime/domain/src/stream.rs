@@ -103,6 +103,15 @@ pub enum End {
     Split(Vec<PlannedPartition>),
 }
 
+/// A cursor that a person sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorEdit {
+    /// Where the partition is; the edit was decided on seeing this.
+    pub before: Option<String>,
+    /// Where it is to go on; none starts it over.
+    pub after: Option<String>,
+}
+
 /// One entry of a stream's history: what a slot of its log does to its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -127,6 +136,12 @@ pub enum Change {
         /// By partition.
         steps: BTreeMap<PartitionId, Step>,
     },
+    /// Sets cursors by hand. A partition that was read to its end stays so: its cursor
+    /// seeds the next plan.
+    Edit {
+        /// By partition.
+        edits: BTreeMap<PartitionId, CursorEdit>,
+    },
     /// Says that a full refresh has read everything.
     Complete {
         /// The generation that is complete.
@@ -141,6 +156,7 @@ impl Change {
             Change::Begin { .. } => "begin",
             Change::Plan { .. } => "plan",
             Change::Commit { .. } => "commit",
+            Change::Edit { .. } => "edit",
             Change::Complete { .. } => "complete",
         }
     }
@@ -191,8 +207,14 @@ pub enum Break {
         /// The missing one.
         partition: PartitionId,
     },
-    /// A step whose `before` is not where the partition is.
-    #[error("the cursor of partition {partition} is not where this batch starts")]
+    /// An edit of a partition that the plan does not hold, or that was split.
+    #[error("the plan has no partition {partition} with a cursor")]
+    NoCursor {
+        /// The missing one.
+        partition: PartitionId,
+    },
+    /// A step or an edit whose `before` is not where the partition is.
+    #[error("the cursor of partition {partition} is not where this change starts")]
     Cursor {
         /// The one that differs.
         partition: PartitionId,
@@ -241,6 +263,11 @@ impl StreamState {
             Change::Commit { steps } => {
                 for (id, step) in steps {
                     next.take(id, step)?;
+                }
+            }
+            Change::Edit { edits } => {
+                for (id, edit) in edits {
+                    next.set_cursor(id, edit)?;
                 }
             }
             Change::Complete { generation } => {
@@ -302,6 +329,21 @@ impl StreamState {
                 });
             }
         }
+        Ok(())
+    }
+
+    fn set_cursor(&mut self, id: &PartitionId, edit: &CursorEdit) -> Result<(), Break> {
+        let found = self.partitions.get_mut(id);
+        let partition = found.filter(|partition| partition.progress != Progress::Split);
+        let partition = partition.ok_or_else(|| Break::NoCursor {
+            partition: id.clone(),
+        })?;
+        if partition.state != edit.before {
+            return Err(Break::Cursor {
+                partition: id.clone(),
+            });
+        }
+        partition.state.clone_from(&edit.after);
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 //! fails or is told to stop. Nothing waits here for a time to come, so that whoever
 //! runs attempts decides who keeps what meanwhile.
 
+use crate::discovery::{self, Known};
 use crate::error::Error;
 use crate::stream::{self, StreamSpec, SyncContext};
 use std::collections::BTreeMap;
+use tidegate_domain::catalog::Catalog;
 use tidegate_domain::id::StreamName;
-use tidegate_domain::job::{Event, Job, StreamOutcome};
+use tidegate_domain::job::{Event, Job, StreamOutcome, Warning};
 use tidegate_landing::writer::Landed;
 use tidegate_sandbox::StreamInfo;
 use tokio::task::JoinSet;
@@ -21,6 +23,8 @@ pub struct StreamReport {
     pub landed: Landed,
     /// The generation that it landed in; 0 where it was not read.
     pub generation: u64,
+    /// What a person should know of it.
+    pub warnings: Vec<Warning>,
 }
 
 impl Default for StreamReport {
@@ -35,22 +39,29 @@ impl StreamReport {
             outcome,
             landed: Landed::default(),
             generation: 0,
+            warnings: Vec::new(),
         }
     }
 
     /// What the job is told of it.
-    pub(crate) fn event(&self, name: &StreamName) -> Event {
-        Event::Stream {
+    pub(crate) fn events(&self, name: &StreamName) -> [Event; 2] {
+        let outcome = Event::Stream {
             name: name.clone(),
             outcome: self.outcome.clone(),
             progressed: self.landed.slots > 0,
-        }
+        };
+        let warned = Event::Warned {
+            name: name.clone(),
+            warnings: self.warnings.clone(),
+        };
+        [outcome, warned]
     }
 
     /// Adds what a later attempt came to.
     pub(crate) fn add(&mut self, later: StreamReport) {
         self.outcome = later.outcome;
         self.generation = self.generation.max(later.generation);
+        self.warnings.extend(later.warnings);
         self.landed.rows += later.landed.rows;
         self.landed.rejected += later.landed.rejected;
         self.landed.objects += later.landed.objects;
@@ -72,8 +83,11 @@ pub async fn attempt(
         .filter(|(_, outcome)| **outcome == StreamOutcome::Running)
         .map(|(name, _)| name)
         .collect();
-    let catalog = match catalog(context, &open).await {
-        Ok(catalog) => catalog,
+    let Some(first) = open.first() else {
+        return BTreeMap::new();
+    };
+    let known = match catalog(context, first, &open, specs).await {
+        Ok(known) => known,
         Err(error) => {
             let report = StreamReport::of(without_catalog(context, &error));
             return open
@@ -89,16 +103,16 @@ pub async fn attempt(
         let found = found.ok_or_else(|| Error::RemovedStream {
             stream: name.clone(),
         });
-        match found.and_then(|spec| Ok((spec, find(&catalog, spec)?))) {
+        match found.and_then(|spec| Ok((spec, find(&known.catalog, spec)?))) {
             Err(error) => {
                 reports.insert(name.clone(), StreamReport::of(error.outcome()));
             }
             Ok((spec, info)) => {
-                let (context, spec) = (context.clone(), spec.clone());
+                let (context, spec, known) = (context.clone(), spec.clone(), known.clone());
                 let span = tracing::info_span!("stream", stream.name = %spec.name);
                 let run = async move {
                     let name = spec.name.clone();
-                    (name, stream::run(context, spec, info).await)
+                    (name, stream::run(context, spec, info, known).await)
                 };
                 running.spawn(run.instrument(span));
             }
@@ -111,18 +125,30 @@ pub async fn attempt(
     reports
 }
 
-async fn catalog(context: &SyncContext, open: &[&StreamName]) -> Result<Vec<StreamInfo>, Error> {
-    let Some(first) = open.first() else {
-        return Ok(Vec::new());
+/// The catalog; what the last discovery did not find is looked for once more.
+async fn catalog(
+    context: &SyncContext,
+    first: &StreamName,
+    open: &[&StreamName],
+    specs: &[StreamSpec],
+) -> Result<Known, Error> {
+    let looked = async {
+        let known = discovery::current(context).await?;
+        let wanted = specs.iter().filter(|spec| open.contains(&&spec.name));
+        let mut wanted = wanted.map(|spec| find(&known.catalog, spec));
+        if wanted.all(|found| found.is_ok()) {
+            return Ok(known);
+        }
+        discovery::newer(context, &known).await
     };
-    let found = context.source.discover(&context.stop).await;
-    let (catalog, usage) = found.map_err(|source| Error::Connector {
-        operation: "discover",
-        stream: (*first).clone(),
-        source: Box::new(source),
-    })?;
-    context.progress.add_call(&usage);
-    Ok(catalog)
+    looked.await.map_err(|error| match error {
+        Error::Sandbox(source) => Error::Connector {
+            operation: "discover",
+            stream: first.clone(),
+            source,
+        },
+        error => error,
+    })
 }
 
 /// A limit whose end is known parks every stream; everything else fails them.
@@ -138,26 +164,22 @@ fn without_catalog(context: &SyncContext, error: &Error) -> StreamOutcome {
     }
 }
 
-fn find(catalog: &[StreamInfo], spec: &StreamSpec) -> Result<StreamInfo, Error> {
+fn find(catalog: &Catalog, spec: &StreamSpec) -> Result<StreamInfo, Error> {
     let names = || {
-        catalog
-            .iter()
-            .map(|info| info.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ")
+        let names = catalog.streams.iter().map(|stream| stream.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
     };
-    let info = catalog
-        .iter()
-        .find(|info| info.name == spec.name.as_str())
+    let found = catalog
+        .stream(&spec.name)
         .ok_or_else(|| Error::NoSuchStream {
             stream: spec.name.clone(),
             known: names(),
         })?;
-    if !info.modes.contains(&spec.mode) {
+    if !found.modes.contains(&spec.mode) {
         return Err(Error::Mode {
             stream: spec.name.clone(),
-            offered: format!("{:?}", info.modes),
+            offered: format!("{:?}", found.modes),
         });
     }
-    Ok(info.clone())
+    Ok(discovery::stream_info(found))
 }

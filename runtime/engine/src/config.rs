@@ -5,10 +5,17 @@ use crate::keys::KeyConfig;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tidegate_domain::queue::Caps;
+use tidegate_store::upkeep::Retention;
 
 /// A stream's lease unless the operator says otherwise, in milliseconds.
 const LEASE_MS: u64 = 30_000;
 const LEASE_MS_MIN: u64 = 1_000;
+/// A catalog's age unless the operator says otherwise: a source is asked six times an
+/// hour at the most, however often it is synced.
+const DISCOVERY_MS: u64 = 600_000;
+const DAY_MS: u64 = 24 * 3_600_000;
+/// Deliveries of an event are tried for a day.
+const EVENTS_DAYS_MIN: u32 = 2;
 
 /// The operator's file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +25,9 @@ pub struct Config {
     pub broker: tidegate_broker::Config,
     /// The lease of a stream, in milliseconds.
     pub lease_ms: u64,
+    /// How old what discovery found may be when a job begins, in milliseconds; 0 asks
+    /// at the beginning of every attempt.
+    pub discovery_ms: u64,
     /// Guest threads; none takes one for each core.
     pub guest_threads: Option<usize>,
     /// Origins (`http://127.0.0.1:8333`) of S3 endpoints that may be plain http or
@@ -30,6 +40,66 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// Where the keys come from that tenants' keys are kept under.
     pub keys: KeyConfig,
+    /// How long what grows is kept.
+    pub retention: RetentionConfig,
+}
+
+/// How long what grows is kept, in days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Finished jobs with their attempts and logs.
+    pub jobs_days: u32,
+    /// Events and their deliveries.
+    pub events_days: u32,
+    /// Entries of the audit log; the chain goes on from the last that went.
+    pub audit_days: u32,
+    /// Keys that were revoked or have expired.
+    pub keys_days: u32,
+    /// Records of the requests that went to providers.
+    pub requests_days: u32,
+}
+
+impl Default for RetentionConfig {
+    /// 400 days of audit are a year and the time to look at it.
+    fn default() -> RetentionConfig {
+        RetentionConfig {
+            jobs_days: 90,
+            events_days: 30,
+            audit_days: 400,
+            keys_days: 90,
+            requests_days: 30,
+        }
+    }
+}
+
+impl RetentionConfig {
+    pub(crate) fn retention(self) -> Retention {
+        let ms = |days| u64::from(days) * DAY_MS;
+        Retention {
+            jobs_ms: ms(self.jobs_days),
+            events_ms: ms(self.events_days),
+            audit_ms: ms(self.audit_days),
+            keys_ms: ms(self.keys_days),
+            requests_ms: ms(self.requests_days),
+        }
+    }
+
+    fn check(self) -> Result<(), Error> {
+        for (name, days, least) in [
+            ("jobs_days", self.jobs_days, 1),
+            ("events_days", self.events_days, EVENTS_DAYS_MIN),
+            ("audit_days", self.audit_days, 1),
+            ("keys_days", self.keys_days, 1),
+            ("requests_days", self.requests_days, 1),
+        ] {
+            if days < least {
+                let name = format!("retention.{name}");
+                return Err(Error::setting(name, format!("must be {least} at least")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a worker takes on.
@@ -102,11 +172,13 @@ impl Default for Config {
         Config {
             broker: tidegate_broker::Config::default(),
             lease_ms: LEASE_MS,
+            discovery_ms: DISCOVERY_MS,
             guest_threads: None,
             target_origins: Vec::new(),
             target_directories: Vec::new(),
             worker: WorkerConfig::default(),
             keys: KeyConfig::default(),
+            retention: RetentionConfig::default(),
         }
     }
 }
@@ -133,6 +205,7 @@ impl Config {
                 format!("{} must be an absolute path", relative.display()),
             ));
         }
+        self.retention.check()?;
         self.worker.check()
     }
 }

@@ -14,6 +14,18 @@ pub(crate) async fn sync(
     tenant: &TenantId,
     id: &SyncId,
 ) -> Result<SyncSpec, Error> {
+    Ok(sync_at_revision(store, tenant, id).await?.0)
+}
+
+/// The sync's document, and the revision that it is at.
+///
+/// # Errors
+/// [`Error::Setting`] where there is none.
+pub(crate) async fn sync_at_revision(
+    store: &dyn ControlStore,
+    tenant: &TenantId,
+    id: &SyncId,
+) -> Result<(SyncSpec, u64), Error> {
     read(store, tenant, DocumentKind::Sync, id.as_str()).await
 }
 
@@ -26,7 +38,8 @@ pub(crate) async fn connection(
     tenant: &TenantId,
     id: &ConnectionId,
 ) -> Result<ConnectionSpec, Error> {
-    read(store, tenant, DocumentKind::Connection, id.as_str()).await
+    let kind = DocumentKind::Connection;
+    Ok(read(store, tenant, kind, id.as_str()).await?.0)
 }
 
 /// The component that the connection was saved with.
@@ -47,9 +60,11 @@ async fn read<T: serde::de::DeserializeOwned>(
     tenant: &TenantId,
     kind: DocumentKind,
     id: &str,
-) -> Result<T, Error> {
+) -> Result<(T, u64), Error> {
     let name = || format!("{} {id}", kind.as_str());
     let row = store.document(tenant, kind, id).await?;
     let row = row.ok_or_else(|| Error::setting(name(), "does not exist"))?;
-    serde_json::from_str(&row.body).map_err(|error| Error::setting(name(), error.to_string()))
+    let spec = serde_json::from_str(&row.body);
+    let spec = spec.map_err(|error| Error::setting(name(), error.to_string()))?;
+    Ok((spec, row.revision))
 }

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use tidegate_domain::Fault;
-use tidegate_domain::id::{PartitionId, StreamName};
+use tidegate_domain::contract::UnknownField;
+use tidegate_domain::id::{InvalidId, PartitionId, StreamName, SyncId};
 use tidegate_domain::job::StreamOutcome;
+use tidegate_domain::stream::Break;
 use tidegate_store::clock::now_ms;
 
 /// A failed operation of the engine.
@@ -51,6 +53,41 @@ pub enum Error {
         /// What it offers.
         offered: String,
     },
+    /// The connector names a stream as none can be named.
+    #[error("the connector names a stream that cannot be named so")]
+    StreamName(#[source] InvalidId),
+    /// The sync selects a field that the stream does not have.
+    #[error("stream {stream} cannot be read as its fields say: {source}")]
+    Field {
+        /// The stream.
+        stream: StreamName,
+        /// Which field.
+        source: UnknownField,
+    },
+    /// The source's schema changed, and the sync's is frozen.
+    #[error(
+        "the source's schema of stream {stream} changed, and schema_policy is freeze: {changes}. Nothing of it was landed; accept it (POST /v1/syncs/{sync}/schema/accept), or let schema_policy be warn or evolve"
+    )]
+    Frozen {
+        /// The sync.
+        sync: SyncId,
+        /// The stream.
+        stream: StreamName,
+        /// What changed.
+        changes: String,
+    },
+    /// The key or the cursor of a stream is not what it was.
+    #[error(
+        "stream {stream} cannot be gone on with: {changes}. Choose another cursor or restore the field at the source; or accept it (POST /v1/syncs/{sync}/schema/accept) and resync the stream"
+    )]
+    Broken {
+        /// The sync.
+        sync: SyncId,
+        /// The stream.
+        stream: StreamName,
+        /// What changed.
+        changes: String,
+    },
     /// The stream's schema cannot be used.
     #[error("the connector's schema of stream {stream} cannot be used: {reason}")]
     Schema {
@@ -74,6 +111,21 @@ pub enum Error {
     /// Reading ended while a partition was open: never to be reported as a success.
     #[error("stream {stream} was not read to its end; ask for at least one partition at a time")]
     Unread {
+        /// The stream.
+        stream: StreamName,
+    },
+    /// Cursors cannot be set as asked.
+    #[error("the checkpoints of stream {stream} stay as they are")]
+    Edit {
+        /// The stream.
+        stream: StreamName,
+        /// What does not follow.
+        #[source]
+        source: Break,
+    },
+    /// A job reads the stream.
+    #[error("stream {stream} is being read; cancel its job and wait for its end first")]
+    BeingRead {
         /// The stream.
         stream: StreamName,
     },
@@ -139,10 +191,15 @@ impl Error {
             Error::NoSuchStream { .. }
             | Error::RemovedStream { .. }
             | Error::Mode { .. }
+            | Error::Field { .. }
+            | Error::Frozen { .. }
+            | Error::Broken { .. }
             | Error::Unread { .. }
+            | Error::Edit { .. }
+            | Error::BeingRead { .. }
             | Error::Directory { .. }
             | Error::Setting { .. } => Fault::Config,
-            Error::Schema { .. } => Fault::Protocol,
+            Error::Schema { .. } | Error::StreamName(_) => Fault::Protocol,
             Error::NoProgress { .. } => Fault::Guest,
             Error::Store(source) => source.fault(),
             Error::Broker(source) => source.fault(),
@@ -157,13 +214,18 @@ impl Error {
     pub(crate) fn until_ms(&self) -> Option<u64> {
         match self {
             Error::Connector { source, .. } => source.until_ms(),
-            Error::Landing { source, .. } => match **source {
+            Error::Landing { source, .. } => match &**source {
                 tidegate_landing::Error::Store(tidegate_store::Error::Held {
                     remaining_ms,
                     ..
-                }) => Some(now_ms().saturating_add(remaining_ms)),
+                }) => Some(now_ms().saturating_add(*remaining_ms)),
+                // What the gate was told when it asked the source.
+                tidegate_landing::Error::Refused { source, .. } => {
+                    source.downcast_ref::<Error>().and_then(Error::until_ms)
+                }
                 _ => None,
             },
+            Error::Sandbox(source) => source.until_ms(),
             _ => None,
         }
     }

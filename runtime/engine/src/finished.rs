@@ -18,6 +18,7 @@ pub(crate) fn event(queued: &QueuedJob, job: &Job) -> NewEvent {
         "reason": job.reason(),
         "attempts": job.attempts,
         "streams": job.streams,
+        "warnings": job.warnings,
     });
     NewEvent {
         kind: "job.finished".to_owned(),

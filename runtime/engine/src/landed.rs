@@ -4,9 +4,9 @@ use crate::documents;
 use crate::error::Error;
 use crate::node::Node;
 use tidegate_domain::id::{StreamKey, StreamName, SyncId, TenantId};
-use tidegate_domain::slot::Slot;
+use tidegate_domain::slot::{Object, Slot};
 use tidegate_landing::lake;
-use tidegate_landing::log::slot_key;
+use tidegate_landing::log::{location, slot_key};
 
 /// Slots that are read at a time at the most: each is a request to the target.
 const SLOTS_MAX: u32 = 500;
@@ -58,8 +58,8 @@ impl Node {
         Ok(slots)
     }
 
-    /// Where objects of a log are, for people and engines (`s3://…`, `file:///…`);
-    /// `keys` are those that its slots name.
+    /// Where objects that a log's slots name are, for people and engines (`s3://…`,
+    /// `file:///…`).
     ///
     /// # Errors
     /// [`Error::Setting`] where the sync is not complete.
@@ -68,16 +68,16 @@ impl Node {
         tenant: &TenantId,
         sync: &SyncId,
         log: &StreamName,
-        keys: &[&str],
+        objects: &[&Object],
     ) -> Result<Vec<String>, Error> {
         let spec = documents::sync(&*self.store, tenant, sync).await?;
         let target = self.stored_target(tenant, sync, &spec.target).await?;
-        let prefix = tidegate_landing::log::stream_prefix(&StreamKey {
+        let key = StreamKey {
             tenant: tenant.clone(),
             sync: sync.clone(),
             stream: log.clone(),
-        });
-        let locate = |key: &&str| target.locate(&format!("{prefix}/{key}"));
-        Ok(keys.iter().map(locate).collect())
+        };
+        let locate = |object: &&Object| location(&*target, &key, object);
+        Ok(objects.iter().map(locate).collect())
     }
 }

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use tidegate_broker::{Connection, OauthApp};
 use tidegate_domain::id::{ConnectionId, Sha256, SyncId, TenantId};
 use tidegate_domain::job::{Class, JobRequest};
-use tidegate_domain::spec::{self, SyncSpec, TargetSpec};
+use tidegate_domain::spec::{self, Problem, SyncSpec, TargetSpec};
 use tidegate_domain::sync::{Landing, Mode};
 use tidegate_landing::target::Target;
 use tidegate_sandbox::Connector;
 use tidegate_store::control::ConnectorState;
+use tidegate_store::flow::RequestOrigin;
 use tidegate_store::queue::QueuedJob;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub(crate) struct Launched {
 
 /// What a run is given by whoever starts it.
 pub(crate) struct Frame {
+    /// The number of the attempt, from 1.
+    pub(crate) attempt: u32,
     pub(crate) stop: CancellationToken,
     pub(crate) progress: Arc<Progress>,
     pub(crate) log: Arc<JobLog>,
@@ -113,7 +116,9 @@ impl Node {
             secrets: secrets.clone(),
             oauth_app,
             account: spec.account,
-            class: broker_class(class),
+            quota_share: spec.quota_share,
+            class,
+            connector: Some(digest),
         });
         Ok(Source {
             tenant: tenant.clone(),
@@ -125,6 +130,11 @@ impl Node {
             config,
             hints: Arc::clone(&self.store) as _,
         })
+    }
+
+    /// Why a tenant may not land there, as far as the operator's settings say it.
+    pub fn check_target(&self, spec: &TargetSpec) -> Option<Problem> {
+        self.allowed_directories.check(spec)
     }
 
     /// The target of a stored sync, opened to commit there. It is opened once for as
@@ -139,7 +149,10 @@ impl Node {
         sync: &SyncId,
         spec: &TargetSpec,
     ) -> Result<Arc<dyn Target>, Error> {
-        self.allowed_directories.check(&spec.url)?;
+        if let Some(problem) = self.check_target(spec) {
+            let place = format!("sync {sync}: {}", problem.pointer);
+            return Err(Error::setting(place, problem.reason));
+        }
         let settings = self.target_settings(tenant, sync, spec).await?;
         let key = self.keyring.mac(&identity(&settings));
         self.targets.or_make(key, || self.target(&settings)).await
@@ -169,6 +182,11 @@ impl Node {
         let [access_key, secret_key] = keys;
         Ok(TargetSettings {
             url: spec.url.clone(),
+            operations: spec
+                .operations
+                .iter()
+                .map(|(operation, url)| (operation, url.to_owned()))
+                .collect(),
             endpoint: spec.endpoint.clone(),
             region: spec.region.clone(),
             path_style: spec.path_style,
@@ -198,10 +216,18 @@ impl Node {
             spool_dir: self.spool_dir.clone(),
             format: spec.target.format,
             policy: spec.batch,
+            schema_policy: spec.schema_policy,
+            discovery_ms: self.config.discovery_ms,
             lease_ms: self.config.lease_ms,
             stop: frame.stop,
             progress: frame.progress,
             log: Some(frame.log),
+            origin: Some(RequestOrigin {
+                job: queued.row.id.clone(),
+                attempt: frame.attempt,
+                stream: None,
+                partition: None,
+            }),
         };
         Ok(Launched { context, specs })
     }
@@ -216,6 +242,8 @@ fn identity(settings: &TargetSettings) -> Vec<u8> {
             .unwrap_or_default()
     };
     let mut bytes = b"target 1".to_vec();
+    let others = settings.operations.iter();
+    let others = others.flat_map(|(operation, url)| [operation.as_str().to_owned(), url.clone()]);
     for part in [
         settings.url.clone(),
         settings.endpoint.clone().unwrap_or_default(),
@@ -223,7 +251,10 @@ fn identity(settings: &TargetSettings) -> Vec<u8> {
         settings.path_style.to_string(),
         secret(&settings.access_key),
         secret(&settings.secret_key),
-    ] {
+    ]
+    .into_iter()
+    .chain(others)
+    {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
@@ -268,13 +299,5 @@ impl From<&spec::StreamSpec> for StreamSpec {
             generation_min: 0,
             is_bounded: false,
         }
-    }
-}
-
-fn broker_class(class: Class) -> tidegate_broker::Class {
-    match class {
-        Class::Live => tidegate_broker::Class::Live,
-        Class::Incremental => tidegate_broker::Class::Incremental,
-        Class::History => tidegate_broker::Class::History,
     }
 }

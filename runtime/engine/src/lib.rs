@@ -6,8 +6,12 @@
 //! fault never moves a cursor.
 
 pub mod attempt;
+mod checkpoint;
 pub mod config;
+pub mod contracts;
+pub mod discovery;
 mod documents;
+mod drift;
 pub mod enqueue;
 pub mod error;
 pub mod finished;
@@ -16,6 +20,7 @@ mod kept;
 pub mod keys;
 mod landed;
 mod launch;
+mod limits;
 pub mod node;
 pub mod outbox;
 mod partition;
@@ -34,5 +39,5 @@ pub use config::Config;
 pub use error::Error;
 pub use node::Node;
 // Named by what the API keeps and what tests of it build.
-pub use tidegate_broker::PendingAuthorization;
+pub use tidegate_broker::{LimitView, PendingAuthorization};
 pub use tidegate_sandbox::{CompileLimits, Compiler};

@@ -75,6 +75,7 @@ impl Node {
             Arc::clone(&store) as _,
             Arc::clone(&keyring),
         )?;
+        broker.record_requests(Arc::clone(&store) as _).await?;
         let mut sandbox_config = tidegate_sandbox::Config::new(cache, compiler);
         if let Some(threads) = config.guest_threads {
             sandbox_config.threads = threads;

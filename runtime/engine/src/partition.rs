@@ -2,7 +2,7 @@
 //! between any two of them.
 
 use crate::error::Error;
-use crate::progress::Counters;
+use crate::progress::{Counters, PartitionOutcome};
 use crate::sink::PartitionSink;
 use crate::stream::{StreamSpec, SyncContext, bounded_wait};
 use std::any::Any;
@@ -12,6 +12,7 @@ use tidegate_domain::stream::PartitionState;
 use tidegate_landing::partition::PartitionWriter;
 use tidegate_landing::writer::WriterHandle;
 use tidegate_sandbox::{ReadOutcome, ReadRequest, StreamInfo};
+use tidegate_store::clock::now_ms;
 
 /// How often a guest may give its slot back without having saved anything new.
 const FRUITLESS_MORE_MAX: u32 = 3;
@@ -40,23 +41,30 @@ pub(crate) enum Ended {
 impl Reading {
     /// Reads until the partition ends, waits, fails or is told to stop.
     pub(crate) async fn read(self, partition: PartitionState) -> Result<Ended, Error> {
-        let counters = &self.counters;
-        counters.partitions_running.fetch_add(1, Ordering::Relaxed);
-        let ended = self.read_calls(partition).await;
-        counters.partitions_running.fetch_sub(1, Ordering::Relaxed);
+        let stream = &self.counters;
+        let (id, started_at_ms) = (partition.planned.id.clone(), now_ms());
+        let counters = Arc::new(Counters::of_partition(stream));
+        stream.partitions_running.fetch_add(1, Ordering::Relaxed);
+        let ended = self.read_calls(partition, &counters).await;
+        stream.partitions_running.fetch_sub(1, Ordering::Relaxed);
         if matches!(ended, Ok(Ended::Finished)) {
-            counters.partitions_ended.fetch_add(1, Ordering::Relaxed);
+            stream.partitions_ended.fetch_add(1, Ordering::Relaxed);
         }
+        stream.partition_ended(id, &counters, outcome(&ended), started_at_ms);
         ended
     }
 
-    async fn read_calls(&self, mut partition: PartitionState) -> Result<Ended, Error> {
+    async fn read_calls(
+        &self,
+        mut partition: PartitionState,
+        counters: &Arc<Counters>,
+    ) -> Result<Ended, Error> {
         let mut fruitless = 0;
         loop {
             if self.sync.stop.is_cancelled() {
                 return Ok(Ended::Stopped);
             }
-            let (outcome, mut sink) = self.call(&partition).await;
+            let (outcome, mut sink) = self.call(&partition, counters).await;
             let outcome = match outcome {
                 // A call that was cut short by a stop has saved what it could.
                 Err(_) if self.sync.stop.is_cancelled() => return Ok(Ended::Stopped),
@@ -104,6 +112,7 @@ impl Reading {
     async fn call(
         &self,
         partition: &PartitionState,
+        counters: &Arc<Counters>,
     ) -> (
         Result<ReadOutcome, tidegate_sandbox::Error>,
         Box<PartitionSink>,
@@ -113,8 +122,9 @@ impl Reading {
             partition.planned.id.clone(),
             self.sync.spool_dir.clone(),
         );
-        let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(&self.counters));
-        let context = self.sync.call(&self.spec.name);
+        let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(counters));
+        let id = partition.planned.id.as_str();
+        let context = self.sync.call(&self.spec.name, Some(id));
         let request = ReadRequest {
             config: self.sync.source.config.clone(),
             stream: self.info.clone(),
@@ -129,7 +139,7 @@ impl Reading {
             .connector
             .read(context, Box::new(sink), request)
             .await;
-        self.counters.add_call(&report.usage);
+        counters.add_call(&report.usage);
         let sink: Box<dyn Any> = report.sink;
         let sink = sink
             .downcast()
@@ -154,5 +164,19 @@ impl Reading {
             stream: self.spec.name.clone(),
             source: Box::new(source),
         }
+    }
+}
+
+fn outcome(ended: &Result<Ended, Error>) -> PartitionOutcome {
+    match ended {
+        Ok(Ended::Finished) => PartitionOutcome::Finished,
+        Ok(Ended::Parked(until_ms)) => PartitionOutcome::Parked {
+            until_ms: *until_ms,
+        },
+        Ok(Ended::Stopped) => PartitionOutcome::Stopped,
+        Err(error) => PartitionOutcome::Failed {
+            fault: error.fault(),
+            reason: error.chain(),
+        },
     }
 }

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::ops::Add;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidegate_domain::id::StreamName;
+use tidegate_domain::Fault;
+use tidegate_domain::id::{PartitionId, StreamName};
 use tidegate_landing::writer::Landed;
 use tidegate_sandbox::CallUsage;
+use tidegate_store::clock::now_ms;
 use tokio::sync::watch;
 
 /// What a run, or one stream of it, came to so far.
@@ -70,6 +72,53 @@ impl Add for Figures {
     }
 }
 
+/// Partitions of one stream that an attempt's record names; the rest is only counted.
+const PARTITIONS_NAMED_MAX: usize = 500;
+
+/// What an attempt did to one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionAttempt {
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: PartitionOutcome,
+    /// When it was begun.
+    pub started_at_ms: u64,
+    /// When it ended.
+    pub ended_at_ms: u64,
+    /// Records that its guest emitted.
+    pub records: u64,
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// Bytes of response bodies as they came.
+    pub bytes_received: u64,
+    /// CPU time of its guests, in microseconds.
+    pub guest_cpu_us: u64,
+    /// The greatest memory of any of its guests, in bytes.
+    pub guest_peak_memory_bytes: u64,
+}
+
+/// How a partition's reading ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum PartitionOutcome {
+    /// Read to its end, or replaced by smaller ones.
+    Finished,
+    /// Waits for a time.
+    Parked {
+        /// When it goes on, in milliseconds since the epoch.
+        until_ms: u64,
+    },
+    /// Stopped on request.
+    Stopped,
+    /// Ended by a fault.
+    Failed {
+        /// The kind.
+        fault: Fault,
+        /// The error, for people; holds no secret.
+        reason: String,
+    },
+}
+
 /// The counters of one run: those of each stream, and of what belongs to none.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -95,6 +144,14 @@ impl Progress {
             .collect()
     }
 
+    /// What became of the partitions of a stream, 500 at the most: those that did not
+    /// finish before those that did.
+    pub(crate) fn partitions(&self, name: &StreamName) -> BTreeMap<PartitionId, PartitionAttempt> {
+        let counters = self.stream(name);
+        let ended = counters.partitions();
+        ended.clone()
+    }
+
     /// Adds what one call used that belongs to no stream.
     pub(crate) fn add_call(&self, usage: &CallUsage) {
         self.shared.add_call(usage);
@@ -113,8 +170,8 @@ impl Progress {
 /// Counted without locks, save what the landing counts by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) records: AtomicU64,
-    pub(crate) record_bytes: AtomicU64,
+    records: AtomicU64,
+    record_bytes: AtomicU64,
     pub(crate) partitions_running: AtomicU64,
     pub(crate) partitions_ended: AtomicU64,
     pub(crate) partitions_parked: AtomicU64,
@@ -124,6 +181,9 @@ pub(crate) struct Counters {
     guest_peak_memory_bytes: AtomicU64,
     guest_calls: AtomicU64,
     landed: Mutex<Landings>,
+    partitions: Mutex<BTreeMap<PartitionId, PartitionAttempt>>,
+    /// The stream's counters, in those of one of its partitions.
+    stream: Option<Arc<Counters>>,
 }
 
 /// What landed in writers that are closed, and in the one that is open.
@@ -134,14 +194,71 @@ struct Landings {
 }
 
 impl Counters {
+    /// Counters of one partition, which count for its stream as well.
+    pub(crate) fn of_partition(stream: &Arc<Counters>) -> Counters {
+        Counters {
+            stream: Some(Arc::clone(stream)),
+            ..Counters::default()
+        }
+    }
+
     /// Adds what one call of a guest used.
     pub(crate) fn add_call(&self, usage: &CallUsage) {
+        if let Some(stream) = &self.stream {
+            stream.add_call(usage);
+        }
         self.requests.fetch_add(usage.requests, Relaxed);
         self.bytes_received.fetch_add(usage.bytes_received, Relaxed);
         self.guest_cpu_us.fetch_add(usage.cpu_us, Relaxed);
         self.guest_peak_memory_bytes
             .fetch_max(usage.peak_memory_bytes, Relaxed);
         self.guest_calls.fetch_add(1, Relaxed);
+    }
+
+    /// Adds what a guest emitted.
+    pub(crate) fn add_records(&self, records: u64, bytes: u64) {
+        if let Some(stream) = &self.stream {
+            stream.add_records(records, bytes);
+        }
+        self.records.fetch_add(records, Relaxed);
+        self.record_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Notes how a partition of this stream ended, and what `counters` have of it.
+    pub(crate) fn partition_ended(
+        &self,
+        id: PartitionId,
+        counters: &Counters,
+        outcome: PartitionOutcome,
+        started_at_ms: u64,
+    ) {
+        let read = |figure: &AtomicU64| figure.load(Relaxed);
+        let attempt = PartitionAttempt {
+            outcome,
+            started_at_ms,
+            ended_at_ms: now_ms(),
+            records: read(&counters.records),
+            requests: read(&counters.requests),
+            bytes_received: read(&counters.bytes_received),
+            guest_cpu_us: read(&counters.guest_cpu_us),
+            guest_peak_memory_bytes: read(&counters.guest_peak_memory_bytes),
+        };
+        let mut named = self.partitions();
+        let is_finished = |it: &PartitionAttempt| it.outcome == PartitionOutcome::Finished;
+        if named.len() >= PARTITIONS_NAMED_MAX && !named.contains_key(&id) {
+            let dull = named.iter().find(|(_, it)| is_finished(it));
+            match dull.map(|(id, _)| id.clone()) {
+                Some(dull) if !is_finished(&attempt) => drop(named.remove(&dull)),
+                _ => return,
+            }
+        }
+        named.insert(id, attempt);
+    }
+
+    fn partitions(&self) -> MutexGuard<'_, BTreeMap<PartitionId, PartitionAttempt>> {
+        self.partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows what a stream's writer lands.

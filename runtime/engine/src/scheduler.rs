@@ -11,7 +11,6 @@ use std::time::Duration;
 use tidegate_domain::job::{Class, JobRequest, Trigger};
 use tidegate_store::clock::now_ms;
 use tidegate_store::schedules::ScheduleRow;
-use tidegate_store::upkeep::Retention;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -162,8 +161,9 @@ impl Scheduler {
 
     async fn sweep(&self) {
         let mut rows = 0;
+        let keep = self.node.config.retention.retention();
         loop {
-            match self.node.store.sweep(now_ms(), Retention::default()).await {
+            match self.node.store.sweep(now_ms(), keep).await {
                 Ok(swept) => {
                     rows += swept.rows;
                     if !swept.more {

@@ -4,7 +4,6 @@
 use crate::progress::Counters;
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_landing::page::Page;
 use tidegate_landing::partition::PartitionWriter;
@@ -55,12 +54,7 @@ impl Sink for PartitionSink {
             .iter()
             .map(|row| u64::from(row.record.end - row.record.start))
             .sum();
-        self.counters
-            .records
-            .fetch_add(page.rows.len() as u64, Ordering::Relaxed);
-        self.counters
-            .record_bytes
-            .fetch_add(bytes, Ordering::Relaxed);
+        self.counters.add_records(page.rows.len() as u64, bytes);
         let pushed = self.writer.push(page).await;
         pushed.map_err(refuse)
     }

@@ -2,6 +2,8 @@
 //! plan, read the partitions in parallel, complete.
 
 use crate::attempt::StreamReport;
+use crate::discovery::Known;
+use crate::drift::Drift;
 use crate::error::Error;
 use crate::joblog::JobLog;
 use crate::partition::{Ended, Reading};
@@ -17,10 +19,11 @@ use tidegate_domain::batch::BatchPolicy;
 use tidegate_domain::id::{PartitionId, StreamKey, StreamName, SyncId};
 use tidegate_domain::job::StreamOutcome;
 use tidegate_domain::record::Format;
-use tidegate_domain::schema::Columns;
+use tidegate_domain::spec::SchemaPolicy;
 use tidegate_domain::stream::{Change, GenerationKind, PartitionState, StreamState};
 use tidegate_domain::sync::{Landing, Mode, Window};
 use tidegate_landing::cipher::StreamCipher;
+use tidegate_landing::gate::Gate;
 use tidegate_landing::recover::Stream;
 use tidegate_landing::stage::Staging;
 use tidegate_landing::target::Target;
@@ -28,6 +31,7 @@ use tidegate_landing::writer::{Settings, StreamWriter, WriterHandle};
 use tidegate_sandbox::{CallContext, PartitionEnd, PlanRequest, StreamInfo};
 use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
+use tidegate_store::flow::RequestOrigin;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -80,6 +84,10 @@ pub struct SyncContext {
     pub format: Format,
     /// When a batch is sealed.
     pub policy: BatchPolicy,
+    /// What happens when the source's schema changes.
+    pub schema_policy: SchemaPolicy,
+    /// How old a catalog may be when a run begins, in milliseconds.
+    pub discovery_ms: u64,
     /// The lease of a stream, in milliseconds.
     pub lease_ms: u64,
     /// Asks everything to checkpoint and stop.
@@ -88,28 +96,57 @@ pub struct SyncContext {
     pub progress: Arc<Progress>,
     /// Where guests write; none hands their lines to `tracing`.
     pub log: Option<Arc<JobLog>>,
+    /// The job and its attempt, for the record of requests.
+    pub origin: Option<RequestOrigin>,
 }
 
 impl SyncContext {
-    /// The frame of one call about a stream.
-    pub(crate) fn call(&self, stream: &StreamName) -> CallContext {
+    /// The frame of one call about a stream, and about a partition of it.
+    pub(crate) fn call(&self, stream: &StreamName, partition: Option<&str>) -> CallContext {
         let log = self.log.as_ref().map(|log| (log, stream));
-        self.source.context(&self.stop, log)
+        let mut context = self.source.context(&self.stop, log);
+        context.origin = self.origin.clone().map(|origin| {
+            Arc::new(RequestOrigin {
+                stream: Some(stream.clone()),
+                partition: partition.map(str::to_owned),
+                ..origin
+            })
+        });
+        context
     }
 }
 
 /// Runs one stream until it is done, waits, fails or is told to stop. What was
 /// saved is committed in every case that leaves store and target working.
-pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> StreamReport {
-    let (context, spec, info) = (&context, &spec, &info);
+pub(crate) async fn run(
+    context: SyncContext,
+    spec: StreamSpec,
+    info: StreamInfo,
+    known: Known,
+) -> StreamReport {
+    let (context, spec) = (&context, &spec);
     let mut run = StreamReport::default();
-    let writer = match open(context, spec, info).await {
-        Ok(writer) => writer,
+    let (drift, writer) = match open(context, spec, &known).await {
+        Ok(opened) => opened,
         Err(error) => {
             run.outcome = ended_by(&error);
             return run;
         }
     };
+    run.outcome = read_and_close(context, spec, &info, writer, &mut run).await;
+    if let Some(drift) = drift {
+        run.warnings = drift.warnings().await;
+    }
+    run
+}
+
+async fn read_and_close(
+    context: &SyncContext,
+    spec: &StreamSpec,
+    info: &StreamInfo,
+    writer: StreamWriter,
+    run: &mut StreamReport,
+) -> StreamOutcome {
     let handle = writer.handle();
     let landed = handle.landed();
     let counters = context.progress.stream(&spec.name);
@@ -119,16 +156,22 @@ pub async fn run(context: SyncContext, spec: StreamSpec, info: StreamInfo) -> St
     run.generation = handle.state().generation;
     let closed = writer.close().await;
     run.landed = landed.borrow().clone();
-    run.outcome = match (read, closed) {
+    match (read, closed) {
         (Ok(outcome), Ok(_)) => outcome,
+        // The gate could not ask the source because of the stop; a person's matter
+        // waits no less.
+        (_, Err(tidegate_landing::Error::Refused { fault, .. }))
+            if context.stop.is_cancelled() && fault != Fault::Config =>
+        {
+            StreamOutcome::Stopped
+        }
         // The landing's failure is the cause, a reader's only its echo.
         (_, Err(source)) if !matches!(source, tidegate_landing::Error::Stopped { .. }) => {
-            landing(spec, source).outcome()
+            ended_by(&landing(spec, source))
         }
         (Err(error), _) => ended_by(&error),
         (Ok(_), Err(source)) => landing(spec, source).outcome(),
-    };
-    run
+    }
 }
 
 /// What only waits for a time parks the stream: a limit whose end is known, a lease
@@ -145,17 +188,12 @@ fn ended_by(error: &Error) -> StreamOutcome {
 async fn open(
     context: &SyncContext,
     spec: &StreamSpec,
-    info: &StreamInfo,
-) -> Result<StreamWriter, Error> {
-    let columns = match context.format {
-        Format::JsonlZstd | Format::JsonlGzip => None,
-        Format::Parquet | Format::CsvGzip => {
-            let columns = Columns::from_json_schema(&info.schema, &info.primary_key);
-            Some(Arc::new(columns.map_err(|error| Error::Schema {
-                stream: spec.name.clone(),
-                reason: error.to_string(),
-            })?))
-        }
+    known: &Known,
+) -> Result<(Option<Arc<Drift>>, StreamWriter), Error> {
+    let drift = Drift::begin(context, spec, known).await?;
+    let columns = match &drift {
+        Some(drift) => drift.columns().await,
+        None => None,
     };
     let key = StreamKey {
         tenant: context.source.tenant.clone(),
@@ -176,12 +214,11 @@ async fn open(
         policy: context.policy,
         format: context.format,
         columns,
+        gate: drift.clone().map(|drift| drift as Arc<dyn Gate>),
     };
     let opened = StreamWriter::open(stream, settings).await;
-    opened.map_err(|source| Error::Landing {
-        stream: spec.name.clone(),
-        source: Box::new(source),
-    })
+    let writer = opened.map_err(|source| landing(spec, source))?;
+    Ok((drift, writer))
 }
 
 async fn read_all(
@@ -272,7 +309,7 @@ async fn plan(spec: &StreamSpec, reading: &Reading) -> Result<StreamState, Error
         .sync
         .source
         .connector
-        .plan(reading.sync.call(&spec.name), request)
+        .plan(reading.sync.call(&spec.name, None), request)
         .await;
     let (partitions, usage) = planned.map_err(|source| Error::Connector {
         operation: "plan",

@@ -10,6 +10,7 @@ use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::{JobId, StreamName};
 use tidegate_domain::job::{Action, Event, Job, JobState, RetryBudget};
 use tidegate_store::clock::now_ms;
+use tidegate_store::flow::RequestOrigin;
 use tidegate_store::jobs::JobRow;
 
 /// How often a stream is tried without progress, and the waits between.
@@ -116,9 +117,20 @@ impl Run<'_> {
     }
 
     async fn attempt(&mut self, specs: &[StreamSpec]) -> Result<Action, Error> {
-        let tried = attempt(self.context, &self.row.job, specs).await;
+        let context = SyncContext {
+            origin: Some(RequestOrigin {
+                job: self.row.id.clone(),
+                attempt: self.row.job.attempts,
+                stream: None,
+                partition: None,
+            }),
+            ..self.context.clone()
+        };
+        let tried = attempt(&context, &self.row.job, specs).await;
         for (name, report) in tried {
-            self.row.job.step(report.event(&name), BUDGET);
+            for event in report.events(&name) {
+                self.row.job.step(event, BUDGET);
+            }
             self.streams.entry(name).or_default().add(report);
         }
         self.step(attempt_ended()).await

@@ -6,6 +6,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use tidegate_broker::dial::Dialer;
+use tidegate_domain::record::Operation;
+use tidegate_domain::spec::{Problem, TargetSpec};
+use tidegate_landing::by_operation::ByOperation;
 use tidegate_landing::directory::DirectoryTarget;
 use tidegate_landing::s3::{Conditional, S3Config, S3Target};
 use tidegate_landing::target::Target;
@@ -15,6 +18,8 @@ use tidegate_landing::target::Target;
 pub struct TargetSettings {
     /// `file:///directory` or `s3://bucket/prefix`.
     pub url: String,
+    /// Other places, of the same kind, for the rows of single operations.
+    pub operations: Vec<(Operation, String)>,
     /// Another S3 than Amazon's.
     pub endpoint: Option<String>,
     /// The bucket's region.
@@ -50,27 +55,35 @@ impl AllowedDirectories {
         Ok(AllowedDirectories(both.into_iter().flatten().collect()))
     }
 
-    /// Refuses a directory that lies elsewhere; S3 is not its concern.
-    pub(crate) fn check(&self, url: &str) -> Result<(), Error> {
-        let Some(path) = url.strip_prefix("file://") else {
-            return Ok(());
+    /// What is wrong with a target that has a directory that lies elsewhere.
+    pub(crate) fn check(&self, target: &TargetSpec) -> Option<Problem> {
+        let problem = |pointer: String, url: &str| {
+            let reason = self.refusal(url)?;
+            Some(Problem { pointer, reason })
         };
+        let own = || problem("/target/url".to_owned(), &target.url);
+        let other = |(operation, url): (Operation, &str)| {
+            problem(format!("/target/operations/{}", operation.as_str()), url)
+        };
+        own().or_else(|| target.operations.iter().find_map(other))
+    }
+
+    /// Why the directory may not be used; S3 is not its concern.
+    fn refusal(&self, url: &str) -> Option<String> {
+        let path = url.strip_prefix("file://")?;
         let path = Path::new(path);
         let climbs = path.components().any(|part| part == Component::ParentDir);
         if !climbs && self.0.iter().any(|allowed| path.starts_with(allowed)) {
-            return Ok(());
+            return None;
         }
         let allowed: Vec<_> = self
             .0
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        Err(Error::setting(
-            format!("target.url {url}"),
-            format!(
-                "the operator allows directories below {}; choose one, or have target_directories changed",
-                allowed.first().map_or("none", String::as_str)
-            ),
+        Some(format!(
+            "the operator allows directories below {}; choose one, or have target_directories changed",
+            allowed.first().map_or("none", String::as_str)
         ))
     }
 }
@@ -94,7 +107,23 @@ pub async fn open(
     config: &Config,
     use_of: Use,
 ) -> Result<Arc<dyn Target>, Error> {
-    let url = &settings.url;
+    let log = open_at(&settings.url, settings, config, use_of).await?;
+    if settings.operations.is_empty() {
+        return Ok(log);
+    }
+    let mut others = Vec::new();
+    for (operation, url) in &settings.operations {
+        others.push((*operation, open_at(url, settings, config, use_of).await?));
+    }
+    Ok(Arc::new(ByOperation::new(log, others)))
+}
+
+async fn open_at(
+    url: &str,
+    settings: &TargetSettings,
+    config: &Config,
+    use_of: Use,
+) -> Result<Arc<dyn Target>, Error> {
     let refuse = |reason: &str| Err(Error::setting(format!("target.url {url}"), reason));
     if let Some(path) = url.strip_prefix("file://") {
         if !path.starts_with('/') {
@@ -167,7 +196,7 @@ mod tests {
             (&chosen, "file:///srv/lakes/acme".to_owned(), true),
             (&chosen, format!("file://{beside}/lake"), false),
         ] {
-            assert_eq!(allowed.check(&url).is_ok(), fits, "{url}");
+            assert_eq!(allowed.refusal(&url).is_none(), fits, "{url}");
         }
     }
 }

@@ -196,7 +196,11 @@ impl Worker {
 
     async fn claim_some(&mut self, free: usize) -> Result<Claimed, Error> {
         let store = Arc::clone(&self.shared.node.store);
-        let found = store.candidates(now_ms()).await?;
+        let mut found = store.candidates(now_ms()).await?;
+        // After a sleep of the machine the claims of what runs here have run out. Their
+        // heartbeats come yet; a second run beside the first must not.
+        let runs_here = |candidate: &Candidate| self.shared.running().contains_key(&candidate.id);
+        found.due.retain(|candidate| !runs_here(candidate));
         let picked = self.pick(&found, free).await?;
         let mut any = false;
         for id in picked {

@@ -1,7 +1,7 @@
 //! What subscribers hear of a committed slot: the shape of an S3 event, so that what
 //! reads those reads ours, and beside it what only Tidegate knows.
 
-use crate::log::{sha256, stream_prefix};
+use crate::log::{location, sha256, stream_prefix};
 use crate::moment::rfc3339;
 use crate::recover::Stream;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ pub(crate) fn committed(stream: &Stream, slot: &Slot, slot_sha256: &Sha256) -> O
 
 fn record(stream: &Stream, slot: &Slot, object: &Object) -> Value {
     let key = format!("{}/{}", stream_prefix(&stream.key), object.key);
-    let url = stream.target.locate(&key);
+    let url = location(&*stream.target, &stream.key, object);
     let (bucket, key) = place(&url, &key);
     let content = match object.content {
         Content::Rows(operation) => json!(operation),

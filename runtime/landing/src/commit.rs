@@ -9,7 +9,7 @@ use crate::target::{Created, Payload, Stamp};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::id::PutId;
-use tidegate_domain::slot::Entry;
+use tidegate_domain::slot::{Entry, Object};
 use tidegate_domain::stream::{Change, StreamState};
 use tidegate_store::crash;
 use tidegate_store::streams::{Intent, IntentState, Lease, StagedObject};
@@ -175,10 +175,26 @@ impl Committer {
     }
 
     fn foreign(&self, key: &str) -> Error {
+        let target = &self.stream.target;
+        let place = target.place(key).map(|place| format!("{place}/{key}"));
         Error::Target(crate::target::Error::Config {
-            target: self.stream.target.locate(key),
+            target: place.unwrap_or_else(|| target.locate(key)),
             reason: "an object of this name holds other bytes; was it changed by hand?".to_owned(),
         })
+    }
+
+    /// The objects of an intent, each with the place where this owner put it.
+    fn placed(&self, intent: &Intent) -> Vec<Object> {
+        let prefix = stream_prefix(&self.stream.key);
+        let placed = |staged: &StagedObject| {
+            let mut object = staged.object.clone();
+            object.place = self
+                .stream
+                .target
+                .place(&format!("{prefix}/{}", object.key));
+            object
+        };
+        intent.objects.iter().map(placed).collect()
     }
 
     async fn entry(&self, intent: &Intent, after: &StreamState) -> Result<Entry, Error> {
@@ -201,11 +217,12 @@ impl Committer {
             Change::Commit { .. } => Entry::Commit {
                 generation: after.generation,
                 batch,
-                objects: intent
-                    .objects
-                    .iter()
-                    .map(|staged| staged.object.clone())
-                    .collect(),
+                objects: self.placed(intent),
+                change,
+            },
+            Change::Edit { .. } => Entry::Edit {
+                generation: after.generation,
+                batch,
                 change,
             },
             Change::Complete { generation } => Entry::Complete {

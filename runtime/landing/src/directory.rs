@@ -142,6 +142,10 @@ impl Target for DirectoryTarget {
     fn locate(&self, key: &str) -> String {
         locate(&self.root, key)
     }
+
+    fn place(&self, _key: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A key that leads below the root, on every file system and every S3 dialect.

@@ -7,8 +7,13 @@ mod columnar;
 mod csv;
 mod extra;
 mod jsonl;
+mod misfit;
 mod parquet;
 mod sink;
+
+pub use misfit::{Misfit, Why};
+
+pub(crate) use misfit::merge as merge_misfits;
 
 use crate::page::Page;
 use sha2::Digest as _;
@@ -51,6 +56,8 @@ pub struct Finished {
     pub rows: u64,
     /// Rows of which some part fitted no column.
     pub drifted: u64,
+    /// The fields of which values fitted no column.
+    pub misfits: Vec<Misfit>,
     /// The sha256 of its bytes.
     pub sha256: Sha256,
     /// Its length.
@@ -120,7 +127,8 @@ pub fn schema_id(columns: &Columns) -> String {
         .to_owned()
 }
 
-/// An encoder into an empty file, of [`format_of`] the content.
+/// An encoder into an empty file, of [`format_of`] the content. JSON lines need no
+/// columns: with some, the records are only looked through for what fits none.
 ///
 /// # Errors
 /// [`EncodeError::NoColumns`] where the format needs columns; otherwise as
@@ -131,10 +139,11 @@ pub fn encoder(
     file: File,
     content: Content,
 ) -> Result<Box<dyn Encoder>, EncodeError> {
+    let looked = columns.filter(|_| matches!(content, Content::Rows(_)));
     let columns = columns.ok_or(EncodeError::NoColumns { format });
     Ok(match format_of(content, format) {
-        Format::JsonlZstd => Box::new(jsonl::Lines::new(sink::zstd(file)?, content)),
-        Format::JsonlGzip => Box::new(jsonl::Lines::new(sink::gzip(file), content)),
+        Format::JsonlZstd => Box::new(jsonl::Lines::new(sink::zstd(file)?, content, looked)),
+        Format::JsonlGzip => Box::new(jsonl::Lines::new(sink::gzip(file), content, looked)),
         Format::CsvGzip => Box::new(csv::Rows::new(sink::gzip(file), columns?)),
         Format::Parquet => Box::new(parquet::Rows::new(file, columns?)?),
     })

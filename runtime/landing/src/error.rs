@@ -100,6 +100,17 @@ pub enum Error {
         /// The tenant.
         tenant: TenantId,
     },
+    /// A batch may not land.
+    #[error("a batch of stream {stream} was not landed; it is read again when that is settled")]
+    Refused {
+        /// The stream.
+        stream: StreamKey,
+        /// The kind of failure.
+        fault: Fault,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The writer has failed before; the first error was reported.
     #[error("the writer of stream {stream} has stopped")]
     Stopped {
@@ -115,6 +126,7 @@ impl Error {
             Error::Store(source) => source.fault(),
             Error::Target(source) => source.fault(),
             Error::Encode(source) => source.fault(),
+            Error::Refused { fault, .. } => *fault,
             Error::Chain { .. } | Error::Unsaved { .. } => Fault::Guest,
             // Another owner goes on with the stream: trying again is harmless.
             Error::Fenced { .. } | Error::Stage { .. } | Error::Stopped { .. } => Fault::Host,

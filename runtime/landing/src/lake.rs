@@ -1,16 +1,19 @@
 //! The reader's side: what a log shows. Objects that no slot names do not exist for
 //! a reader, so listing a folder is never needed and never right.
 
+mod duckdb;
 pub mod marks;
 
+pub use duckdb::duckdb_view;
+
 use crate::Error;
-use crate::log::{Log, Logged, Position, stream_prefix};
+use crate::log::{Log, Logged, Position, location, stream_prefix};
+use crate::schema;
 use crate::target::Target;
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_domain::id::{StreamKey, StreamName, SyncId, TenantId};
-use tidegate_domain::record::{Format, Operation};
+use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::{Content, Entry, Object};
 use tidegate_domain::stream::GenerationKind;
 use tidegate_domain::sync::{Landing, Mode};
@@ -37,12 +40,18 @@ pub struct StreamView {
     pub key: StreamKey,
     /// How its newest generation is read and landed; none before the first.
     pub how: Option<GenerationKind>,
+    /// Whether a full refresh has read everything, so that what it did not see is gone.
+    pub complete: bool,
     /// Slots in the log.
     pub slots: u64,
     /// Objects with rows, oldest first.
     pub objects: Vec<VisibleObject>,
     /// Objects with refused rows.
     pub rejected: Vec<VisibleObject>,
+    /// The columns of each schema id that objects name, where they are known.
+    pub schemas: BTreeMap<String, Columns>,
+    /// The logs of the stream's backfills, once [`with_backfills`] put them here.
+    pub backfills: Vec<StreamView>,
 }
 
 /// The streams of a sync that have a log on the target.
@@ -100,9 +109,55 @@ pub async fn view(target: &Arc<dyn Target>, key: &StreamKey) -> Result<StreamVie
         .await?;
     let mut view = visible(key, &slots);
     for seen in view.objects.iter_mut().chain(&mut view.rejected) {
-        seen.location = target.locate(&seen.key);
+        seen.location = location(&**target, key, &seen.object);
+    }
+    let used = view
+        .objects
+        .iter()
+        .filter_map(|seen| seen.object.schema.clone());
+    for id in used.collect::<BTreeSet<_>>() {
+        if let Some(columns) = schema::read(&**target, key, &id).await? {
+            view.schemas.insert(id, columns);
+        }
     }
     Ok(view)
+}
+
+/// Puts the logs of backfills into the views of the streams that they are of: what a
+/// reader of a stream means is all of its logs.
+pub fn with_backfills(views: Vec<StreamView>) -> Vec<StreamView> {
+    let mut streams: Vec<StreamView> = Vec::new();
+    let (beside, own): (Vec<_>, Vec<_>) = views
+        .into_iter()
+        .partition(|view| stream_of_backfill(&view.key.stream).is_some());
+    streams.extend(own);
+    for view in beside {
+        let Some(stream) = stream_of_backfill(&view.key.stream) else {
+            continue;
+        };
+        if let Some(found) = streams.iter_mut().find(|own| own.key.stream == stream) {
+            found.backfills.push(view);
+            continue;
+        }
+        let key = StreamKey {
+            stream,
+            ..view.key.clone()
+        };
+        streams.push(StreamView {
+            how: view.how,
+            backfills: vec![view],
+            ..visible(&key, &[])
+        });
+    }
+    streams
+}
+
+/// The stream that a log of a backfill is of (`contacts.backfill-1704067200000-1706745600000`).
+fn stream_of_backfill(log: &StreamName) -> Option<StreamName> {
+    let (stream, span) = log.as_str().rsplit_once(".backfill-")?;
+    let (since, until) = span.split_once('-')?;
+    let is_time = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_time(since) && is_time(until)).then(|| StreamName::parse(stream).ok())?
 }
 
 /// What slots add up to for a reader: under `append` every generation; under
@@ -138,7 +193,7 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
                 };
                 all.extend(objects.iter().map(seen));
             }
-            Entry::Fence | Entry::Plan { .. } => {}
+            Entry::Fence | Entry::Plan { .. } | Entry::Edit { .. } => {}
         }
     }
     let in_sight = |generation: u64| match how.map(|how: GenerationKind| (how.landing, how.mode)) {
@@ -154,59 +209,11 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
     StreamView {
         key: key.clone(),
         how,
+        complete: complete.is_some(),
         slots: slots.len() as u64,
         objects,
         rejected,
+        schemas: BTreeMap::new(),
+        backfills: Vec::new(),
     }
-}
-
-/// A DuckDB view over what the log shows. Under `append_dedup` it yields the newest
-/// row of each key and leaves deleted keys out.
-pub fn duckdb_view(view: &StreamView) -> String {
-    let name = format!("{}_{}", view.key.sync, view.key.stream);
-    if view.objects.is_empty() {
-        return format!("-- stream {} has no committed rows yet\n", view.key.stream);
-    }
-    let mut sql = format!("CREATE OR REPLACE VIEW \"{name}\" AS\nWITH rows AS (\n");
-    for (at, seen) in view.objects.iter().enumerate() {
-        let glue = if at == 0 {
-            "  "
-        } else {
-            "  UNION ALL BY NAME "
-        };
-        let location = quoted(&seen.location);
-        let reader = match seen.object.format {
-            Format::Parquet => format!("read_parquet({location})"),
-            Format::JsonlZstd => {
-                format!("read_json({location}, format='newline_delimited', compression='zstd')")
-            }
-            Format::JsonlGzip => {
-                format!("read_json({location}, format='newline_delimited', compression='gzip')")
-            }
-            Format::CsvGzip => format!("read_csv({location}, header=true, compression='gzip')"),
-        };
-        let slot = seen.slot;
-        writeln!(sql, "{glue}SELECT *, {slot} AS _tg_slot FROM {reader}")
-            .expect("a String takes all");
-    }
-    sql.push_str(")\n");
-    match view.how.map(|how| how.landing) {
-        Some(Landing::AppendDedup) => {
-            let deleted = Operation::Delete.as_str();
-            write!(
-                sql,
-                "SELECT * EXCLUDE (_tg_rank) FROM (\n  SELECT *, row_number() OVER (PARTITION BY _tg_key ORDER BY TRY_CAST(_tg_version AS DECIMAL(38, 9)) DESC NULLS LAST, TRY_CAST(_tg_version AS TIMESTAMPTZ) DESC NULLS LAST, _tg_version DESC NULLS LAST, _tg_extracted_at DESC, _tg_slot DESC) AS _tg_rank FROM rows\n) WHERE _tg_rank = 1 AND _tg_op <> '{deleted}';\n"
-            )
-            .expect("a String takes all");
-        }
-        _ => sql.push_str("SELECT * FROM rows;\n"),
-    }
-    sql
-}
-
-fn quoted(text: &str) -> String {
-    format!(
-        "'{}'",
-        text.trim_start_matches("file://").replace('\'', "''")
-    )
 }

@@ -2,7 +2,7 @@
 //! guest's thread. Its queue is short, so a slow disk slows the reader down.
 
 use crate::Error;
-use crate::encode::{self, Encoder};
+use crate::encode::{self, Encoder, Misfit};
 use crate::page::Page;
 use crate::stage::{self, Staging};
 use std::path::PathBuf;
@@ -30,8 +30,16 @@ enum Command {
     Pages(Vec<Page>),
     Finish {
         name: BatchName,
-        reply: oneshot::Sender<Result<Vec<StagedObject>, Error>>,
+        reply: oneshot::Sender<Result<Encoded, Error>>,
     },
+    Reshape(Arc<Columns>),
+}
+
+/// A batch whose files are durable, and not yet sealed.
+pub(crate) struct Encoded {
+    pub(crate) objects: Vec<StagedObject>,
+    /// What fitted no column.
+    pub(crate) misfits: Vec<Misfit>,
 }
 
 /// What a batch's files are named after.
@@ -82,13 +90,19 @@ impl Lane {
 
     /// Steps S1 to S2: everything written since the last call is encoded and
     /// durable. None when the lane is gone.
-    pub(crate) async fn finish(&self, name: BatchName) -> Option<Result<Vec<StagedObject>, Error>> {
+    pub(crate) async fn finish(&self, name: BatchName) -> Option<Result<Encoded, Error>> {
         let (reply, answer) = oneshot::channel();
         self.commands
             .send(Command::Finish { name, reply })
             .await
             .ok()?;
         answer.await.ok()
+    }
+
+    /// Cuts what is written from now on into other columns. Only between batches: a
+    /// file never has two schemas. False when the lane is gone.
+    pub(crate) async fn reshape(&self, columns: Arc<Columns>) -> bool {
+        self.commands.send(Command::Reshape(columns)).await.is_ok()
     }
 }
 
@@ -128,6 +142,10 @@ impl Bench {
                     // The writer may have gone; then nobody seals these files, and
                     // the next start removes them.
                     drop(reply.send(finished));
+                }
+                Command::Reshape(columns) => {
+                    debug_assert!(self.open.is_empty(), "a batch is open");
+                    self.shape.columns = Some(columns);
                 }
             }
         }
@@ -176,17 +194,27 @@ impl Bench {
         Ok(&mut self.open[at].encoder)
     }
 
-    fn finish(&mut self, name: BatchName) -> Result<Vec<StagedObject>, Error> {
-        let mut staged = Vec::new();
+    fn finish(&mut self, name: BatchName) -> Result<Encoded, Error> {
+        let mut encoded = Encoded {
+            objects: Vec::new(),
+            misfits: Vec::new(),
+        };
         crash::point("S2.before");
         for (lane, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
-            staged.push(self.persist(name, lane, open)?);
+            let (object, misfits) = self.persist(name, lane, open)?;
+            encoded.objects.push(object);
+            encode::merge_misfits(&mut encoded.misfits, misfits);
         }
         crash::point("S2.after");
-        Ok(staged)
+        Ok(encoded)
     }
 
-    fn persist(&self, name: BatchName, lane: usize, open: OpenFile) -> Result<StagedObject, Error> {
+    fn persist(
+        &self,
+        name: BatchName,
+        lane: usize,
+        open: OpenFile,
+    ) -> Result<(StagedObject, Vec<Misfit>), Error> {
         let finished = open.encoder.finish()?;
         let format = encode::format_of(open.content, self.shape.format);
         let file = stage::file_name(
@@ -214,6 +242,7 @@ impl Bench {
         let columns = self.shape.columns.as_deref().filter(|_| has_columns);
         let object = Object {
             key,
+            place: None, // said where it is uploaded
             content: open.content,
             format,
             sha256: finished.sha256,
@@ -221,7 +250,7 @@ impl Bench {
             rows: finished.rows,
             schema: columns.map(encode::schema_id),
         };
-        Ok(StagedObject { object, path })
+        Ok((StagedObject { object, path }, finished.misfits))
     }
 
     /// Forgets what is open; rows that were not sealed are read again.

@@ -5,12 +5,14 @@
 //! every step may be repeated; no file and no slot is ever overwritten.
 
 mod announce;
+pub mod by_operation;
 pub mod cipher;
 mod commit;
 pub mod cut;
 pub mod directory;
 pub mod encode;
 pub mod error;
+pub mod gate;
 mod heartbeat;
 mod json;
 pub mod lake;
@@ -21,6 +23,8 @@ pub mod page;
 pub mod partition;
 pub mod recover;
 pub mod s3;
+pub mod schema;
+mod sealed;
 pub mod stage;
 pub mod target;
 pub mod writer;

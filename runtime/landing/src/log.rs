@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256 as Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::id::{Sha256, StreamKey};
-use tidegate_domain::slot::{SLOT_VERSION, Slot};
+use tidegate_domain::slot::{Object, SLOT_VERSION, Slot};
 use tidegate_domain::stream::Change;
 
 /// How often an unknown outcome is resolved by reading back before recovery has to.
@@ -57,6 +57,16 @@ pub fn stream_prefix(key: &StreamKey) -> String {
         "tenant={}/sync={}/stream={}",
         key.tenant, key.sync, key.stream
     )
+}
+
+/// Where an object that a slot of `key`'s log names is, for people and engines. The
+/// slot's own word goes before what the target is set to today.
+pub fn location(target: &dyn Target, key: &StreamKey, object: &Object) -> String {
+    let full = format!("{}/{}", stream_prefix(key), object.key);
+    match &object.place {
+        Some(place) => format!("{place}/{full}"),
+        None => target.locate(&full),
+    }
 }
 
 /// The object key of a slot.

@@ -248,6 +248,10 @@ impl Target for S3Target {
     fn locate(&self, key: &str) -> String {
         format!("s3://{}/{}{key}", self.bucket, self.prefix)
     }
+
+    fn place(&self, _key: &str) -> Option<String> {
+        None
+    }
 }
 
 fn metadata(stamp: &Stamp) -> [(&'static str, String); 2] {

@@ -66,7 +66,10 @@ impl Staging for StageDirectory {
     }
 
     fn persist(&self, file: &File, temporary: &Path, name: &str) -> io::Result<PathBuf> {
-        let path = self.root.join(name);
+        // All streams share the directory, and two may stage the same bytes at the same
+        // epoch and batch: what was nobody else's before keeps their files apart.
+        let own = temporary.file_stem().unwrap_or_default().to_string_lossy();
+        let path = self.root.join(format!("{own}-{name}"));
         file.sync_all()?;
         std::fs::rename(temporary, &path)?;
         File::open(&self.root)?.sync_all()?;
@@ -138,4 +141,23 @@ pub(crate) fn file_name(
         "{epoch:010}-{batch:012}-{lane}-{}.{extension}",
         sha256.short()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn two_streams_that_stage_the_same_bytes_have_a_file_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = StageDirectory::open(folder.path()).unwrap();
+        let persist = || {
+            let (file, temporary) = staging.create().unwrap();
+            staging.persist(&file, &temporary, "same").unwrap()
+        };
+        let (one, other) = (persist(), persist());
+        staging.remove(&one).unwrap();
+        assert!(other.exists(), "one stream removed the other's bytes");
+    }
 }

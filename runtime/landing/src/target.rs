@@ -78,8 +78,12 @@ pub trait Target: Send + Sync {
         limit: usize,
     ) -> Result<Vec<String>, Error>;
 
-    /// For people: where a key is (`s3://bucket/…`, `file:///…`).
+    /// For people: where a key is in the log's own place (`s3://bucket/…`,
+    /// `file:///…`).
     fn locate(&self, key: &str) -> String;
+
+    /// What a key lies below that is put now, where that is not the log's own place.
+    fn place(&self, key: &str) -> Option<String>;
 }
 
 /// A failed operation of a target.

@@ -4,12 +4,16 @@
 //! One actor owns the stream's state; partitions hold cheap handles. A second task
 //! commits, so that reading goes on while the last batch is uploaded.
 
+mod seal;
+
 use crate::Error;
 use crate::commit::Committer;
+use crate::gate::Gate;
 use crate::heartbeat;
-use crate::lane::{BatchName, Lane, Shape};
+use crate::lane::{Lane, Shape};
 use crate::page::Page;
 use crate::recover::{Owned, Stream, take_over};
+use crate::sealed::Sealed;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +23,7 @@ use tidegate_domain::record::Format;
 use tidegate_domain::schema::Columns;
 use tidegate_domain::stream::{Change, End, Step, StreamState};
 use tidegate_store::crash;
-use tidegate_store::streams::{Intent, IntentState, Lease};
+use tidegate_store::streams::{Intent, Lease};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -39,8 +43,12 @@ pub struct Settings {
     pub policy: BatchPolicy,
     /// The file format.
     pub format: Format,
-    /// The columns, for formats that have any.
+    /// The columns, for formats that have any. JSON lines are only looked through for
+    /// what fits none of them.
     pub columns: Option<Arc<Columns>>,
+    /// Is asked before a batch is sealed that holds what fits no column; without one
+    /// every batch lands.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// What a stream has landed so far in this run.
@@ -54,8 +62,6 @@ pub struct Landed {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Batches sealed and not yet committed.
-    pub sealed: u64,
     /// Committed slots.
     pub slots: u64,
 }
@@ -153,6 +159,9 @@ impl StreamWriter {
             }
         });
         let actor = Actor {
+            gate: settings.gate,
+            columns: settings.columns,
+            published_schema: None,
             stream: stream.clone(),
             lease: owned.lease.clone(),
             policy: settings.policy,
@@ -310,23 +319,26 @@ fn keep_first(slot: &Mutex<Option<Error>>, error: Error) {
 async fn run_commits(
     mut committer: Committer,
     kept: Vec<Intent>,
-    mut sealed: mpsc::Receiver<Intent>,
+    mut sealed: mpsc::Receiver<Sealed>,
     landed: watch::Sender<Landed>,
     committed: watch::Sender<u64>,
     first_error: Arc<Mutex<Option<Error>>>,
 ) -> Result<(), Error> {
+    let kept: Vec<Sealed> = kept.into_iter().map(Sealed::new).collect();
     let mut kept = kept.into_iter();
     loop {
         let next = match kept.next() {
-            Some(intent) => Some(intent),
+            Some(sealed) => Some(sealed),
             None => sealed.recv().await,
         };
-        let Some(intent) = next else { return Ok(()) };
-        if let Err(error) = committer.commit(&intent).await {
+        let Some(sealed) = next else { return Ok(()) };
+        let intent = &sealed.intent;
+        if let Err(error) = committer.commit(intent).await {
             keep_first(&first_error, error);
             return Ok(()); // dropping the receiver tells the actor
         }
-        landed.send_modify(|landed| count(landed, &intent));
+        sealed.committed();
+        landed.send_modify(|landed| count(landed, intent));
         committed.send_replace(intent.batch + 1);
     }
 }
@@ -354,6 +366,10 @@ async fn at(time: Option<Instant>) {
 
 /// The one owner of a stream's state.
 struct Actor {
+    gate: Option<Arc<dyn Gate>>,
+    columns: Option<Arc<Columns>>,
+    /// The schema id of which this writer knows that readers can look it up.
+    published_schema: Option<String>,
     stream: Stream,
     lease: Lease,
     policy: BatchPolicy,
@@ -366,7 +382,7 @@ struct Actor {
     opened_at: Option<Instant>,
     next_batch: u64,
     lane: Lane,
-    sealed: mpsc::Sender<Intent>,
+    sealed: mpsc::Sender<Sealed>,
     committed: watch::Receiver<u64>,
     state: watch::Sender<StreamState>,
     first_error: Arc<Mutex<Option<Error>>>,
@@ -533,56 +549,5 @@ impl Actor {
             Decision::Seal => self.seal_open().await,
             Decision::Idle | Decision::Fill { .. } => Ok(()),
         }
-    }
-
-    async fn seal_open(&mut self) -> Result<(), Error> {
-        if self.steps.is_empty() {
-            return Ok(());
-        }
-        let name = BatchName {
-            epoch: self.lease.epoch,
-            batch: self.next_batch,
-            generation: self.open.generation,
-        };
-        let span = tracing::info_span!("seal", batch.number = name.batch, batch.rows = self.rows);
-        let sealing = async {
-            let stopped = || Error::Stopped {
-                stream: self.stream.key.clone(),
-            };
-            let objects = self.lane.finish(name).await.ok_or_else(stopped)??;
-            let steps = std::mem::take(&mut self.steps);
-            self.rows = 0;
-            self.opened_at = None;
-            self.seal(Change::Commit { steps }, objects).await
-        };
-        sealing.instrument(span).await
-    }
-
-    /// Step S3: from here on the rows survive this process.
-    async fn seal(
-        &mut self,
-        change: Change,
-        objects: Vec<tidegate_store::streams::StagedObject>,
-    ) -> Result<(), Error> {
-        let intent = Intent {
-            batch: self.next_batch,
-            change,
-            objects,
-            state: IntentState::Sealed,
-        };
-        crash::point("S3.before");
-        let sealing = self
-            .stream
-            .store
-            .seal(&self.lease, &self.staged, &self.open, intent.clone());
-        sealing.await?;
-        crash::point("S3.after");
-        self.staged = self.open.clone();
-        self.next_batch += 1;
-        self.state.send_replace(self.open.clone());
-        let handed = self.sealed.send(intent).await;
-        handed.map_err(|_| Error::Stopped {
-            stream: self.stream.key.clone(),
-        })
     }
 }

@@ -292,6 +292,7 @@ impl Connector {
             deadline: began + budget.wall,
             cancel: context.cancel.clone(),
             meter: Arc::clone(&network),
+            origin: context.origin.clone(),
         };
         let state = self.state(context, budget, in_call, &meter, reading);
         let outcome = call::run(

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_broker::Session;
 use tidegate_store::clock::now_ms;
+use tidegate_store::flow::RequestOrigin;
 use tidegate_store::kv::{KvScope, KvStore};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,8 @@ pub struct CallContext {
     /// Secrets of the connection by the names that the manifest gives them: keys of
     /// the vault, and what is scrubbed from log lines.
     pub secrets: Arc<BTreeMap<String, SecretString>>,
+    /// What its requests are recorded under.
+    pub origin: Option<Arc<RequestOrigin>>,
     /// Where log lines go.
     pub log: Arc<dyn LogSink>,
     /// Asks the guest to save and return, then drops it.
@@ -58,6 +61,7 @@ impl CallContext {
             session,
             kv: Some(Kv { store, scope }),
             secrets: Arc::default(),
+            origin: None,
             log: Arc::new(TracingLog),
             cancel,
             clock: Arc::new(now_ms),

@@ -106,6 +106,17 @@ impl Sandbox {
         })
     }
 
+    /// Instances that are alive, and calls about to have one.
+    pub fn instances(&self) -> usize {
+        let free = self.shared.places.available_permits();
+        (self.config.instances_max as usize).saturating_sub(free)
+    }
+
+    /// What runs guests, for its counters.
+    pub fn guest_tasks(&self) -> usize {
+        self.shared.floor().guests.metrics().num_alive_tasks()
+    }
+
     /// Takes a component in: looks at it, compiles it unless that was done before,
     /// and asks it to describe itself, with no host to reach.
     ///

@@ -9,12 +9,14 @@ pub mod control;
 pub mod crash;
 pub mod error;
 pub mod events;
+pub mod flow;
 pub mod grants;
 pub mod jobs;
 pub mod kv;
 pub mod limits;
 pub mod queue;
 pub mod schedules;
+pub mod schemas;
 pub mod sqlite;
 pub mod streams;
 pub mod upkeep;
@@ -24,7 +26,13 @@ pub use sqlite::SqliteStore;
 
 /// Everything that a sync asks of its database.
 pub trait Store:
-    streams::StreamStore + grants::GrantStore + kv::KvStore + jobs::JobStore + limits::LimitStore
+    streams::StreamStore
+    + grants::GrantStore
+    + kv::KvStore
+    + jobs::JobStore
+    + limits::LimitStore
+    + schemas::SchemaStore
+    + flow::FlowStore
 {
 }
 
@@ -34,6 +42,8 @@ impl<T> Store for T where
         + kv::KvStore
         + jobs::JobStore
         + limits::LimitStore
+        + schemas::SchemaStore
+        + flow::FlowStore
 {
 }
 

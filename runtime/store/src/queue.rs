@@ -19,6 +19,9 @@ pub const ATTEMPTS_KEPT: u32 = 100;
 /// Lines of log that are kept of a job: the newest.
 pub const LOG_LINES_KEPT: u32 = 1_000;
 
+/// Due of a job that rests until its sync's document is written again.
+pub const RESTS_MS: u64 = i64::MAX as u64;
+
 /// The track of jobs that move a sync's own cursors.
 pub const MAIN_TRACK: &str = "main";
 
@@ -93,7 +96,8 @@ pub struct QueuedJob {
     pub trigger: Trigger,
     /// What is to be done.
     pub request: JobRequest,
-    /// When it is due, in milliseconds since the epoch; 0 of one that is over.
+    /// When it is due, in milliseconds since the epoch; 0 of one that is over,
+    /// [`RESTS_MS`] of one that rests.
     pub wake_at_ms: u64,
     /// Whether its end was asked for, and it is not over.
     pub cancel_requested: bool,
@@ -264,8 +268,10 @@ pub trait QueueStore: Send + Sync {
     /// that follow, in one transaction.
     async fn settle(&self, claim: &Claim, settled: Settled) -> Result<Settlement, Error>;
 
-    /// Gives the claim back of a job that was not begun: it is as it was, and due.
-    async fn release_claim(&self, claim: &Claim) -> Result<(), Error>;
+    /// Gives the claim back of a job that was not begun: it is as it was, and rests
+    /// until its sync's document is written again. Where that is no longer at
+    /// `revision`, or someone asked for the job's end, it is due as before.
+    async fn rest(&self, claim: &Claim, revision: u64) -> Result<(), Error>;
 
     /// Jobs under a claim whose end was asked for.
     async fn cancel_requests(&self) -> Result<Vec<JobId>, Error>;

@@ -4,8 +4,6 @@ use crate::Error;
 use async_trait::async_trait;
 use std::path::Path;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-
 /// How long what grows is kept, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -18,19 +16,8 @@ pub struct Retention {
     pub audit_ms: u64,
     /// Keys that were revoked or have expired.
     pub keys_ms: u64,
-}
-
-impl Default for Retention {
-    /// 90 days of jobs and of ended keys, 30 days of events, 400 days of audit: a year
-    /// and the time to look at it.
-    fn default() -> Self {
-        Retention {
-            jobs_ms: 90 * DAY_MS,
-            events_ms: 30 * DAY_MS,
-            audit_ms: 400 * DAY_MS,
-            keys_ms: 90 * DAY_MS,
-        }
-    }
+    /// Records of requests.
+    pub requests_ms: u64,
 }
 
 /// What a sweep removed.

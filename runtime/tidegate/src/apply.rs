@@ -44,7 +44,7 @@ struct Plan {
 }
 
 async fn ask(server: &ServerArgs, set: &SetArgs, is_dry: bool, json: bool) -> Result<Plan> {
-    let bundle = Bundle::read(&set.folder)?;
+    let bundle = Bundle::read(&set.folder, is_dry)?;
     let remote = Remote::new(server)?;
     let known = match bundle.secrets.is_empty() {
         true => BTreeSet::new(),
@@ -85,7 +85,7 @@ struct Bundle {
 }
 
 impl Bundle {
-    fn read(folder: &Path) -> Result<Bundle> {
+    fn read(folder: &Path, is_dry: bool) -> Result<Bundle> {
         let documents = plan::sound(folder)?;
         let mut bundle = Bundle {
             set: documents.set.clone(),
@@ -98,12 +98,27 @@ impl Bundle {
                 connection.connector = ConnectorRef::Digest(log::sha256(&wasm));
             }
             for slot in connection.secret_slots(id) {
-                take(&mut bundle.secrets, &format!("connection {id}"), slot)?;
+                take(
+                    &mut bundle.secrets,
+                    &format!("connection {id}"),
+                    slot,
+                    is_dry,
+                )?;
             }
         }
         for (id, sync) in &mut bundle.set.syncs {
             for slot in sync.secret_slots(id) {
-                take(&mut bundle.secrets, &format!("sync {id}"), slot)?;
+                take(&mut bundle.secrets, &format!("sync {id}"), slot, is_dry)?;
+            }
+        }
+        for (id, subscription) in &mut bundle.set.subscriptions {
+            for slot in subscription.secret_slots(id) {
+                take(
+                    &mut bundle.secrets,
+                    &format!("subscription {id}"),
+                    slot,
+                    is_dry,
+                )?;
             }
         }
         Ok(bundle)
@@ -118,18 +133,23 @@ impl Bundle {
     }
 }
 
-/// Reads a secret from where it is here, and names it by where it is used.
+/// Reads a secret from where it is here, and names it by where it is used. A plan does
+/// without those that are not here: a reviewer may have none.
 fn take(
     secrets: &mut BTreeMap<SecretName, SecretString>,
     document: &str,
     slot: SecretSlot<'_>,
+    is_dry: bool,
 ) -> Result<()> {
     if matches!(slot.reference, SecretRef::Secret(_)) {
         return Ok(());
     }
     let field = format!("{document}{}", slot.pointer);
-    let value = config::resolve(slot.reference, &field)?;
-    secrets.insert(slot.name.clone(), value);
+    match config::resolve(slot.reference, &field) {
+        Ok(value) => drop(secrets.insert(slot.name.clone(), value)),
+        Err(error) if is_dry => say(&format!("{error}; whether it would change is not shown")),
+        Err(error) => return Err(error.into()),
+    }
     *slot.reference = SecretRef::Secret(slot.name);
     Ok(())
 }
@@ -146,7 +166,7 @@ mod tests {
         let text =
             format!("kind: connection\nid: crm\nconnector: {connector}\nsecrets: {secrets}\n");
         std::fs::write(folder.join("crm.yaml"), text).unwrap();
-        Bundle::read(folder).unwrap()
+        Bundle::read(folder, false).unwrap()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use tidegate_domain::access::Role;
-use tidegate_domain::id::{ConnectionId, JobId, SyncId};
+use tidegate_domain::id::{ConnectionId, JobId, StreamName, SyncId};
 use tidegate_domain::job::{JobState, Reason};
 
 /// Moves data out of SaaS systems with sandboxed connectors, and loses no row.
@@ -57,6 +57,13 @@ pub(crate) enum Command {
         server: ServerArgs,
         #[command(subcommand)]
         command: JobsCommand,
+    },
+    /// Look at what a service sent to whom.
+    Flow {
+        #[command(flatten)]
+        server: ServerArgs,
+        #[command(subcommand)]
+        command: FlowCommand,
     },
     /// List, make and revoke API keys of a service.
     Keys {
@@ -299,6 +306,32 @@ pub(crate) enum JobsCommand {
         #[arg(long)]
         follow: bool,
     },
+    /// Read everything anew: of some streams, or of all.
+    Resync {
+        /// The sync's id.
+        sync: SyncId,
+        /// Streams; all of the sync without any.
+        streams: Vec<StreamName>,
+        /// Follow the job to its end.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Read a span of a stream's history again, beside what runs.
+    Backfill {
+        /// The sync's id.
+        sync: SyncId,
+        /// The stream.
+        stream: StreamName,
+        /// First instant, RFC 3339 (2026-01-01T00:00:00Z).
+        #[arg(long)]
+        since: jiff::Timestamp,
+        /// First instant after it; now without it.
+        #[arg(long)]
+        until: Option<jiff::Timestamp>,
+        /// Follow the job to its end.
+        #[arg(long)]
+        follow: bool,
+    },
     /// List jobs, newest first.
     List {
         /// Of this sync.
@@ -317,6 +350,11 @@ pub(crate) enum JobsCommand {
     },
     /// Show a job with its attempts.
     Show {
+        /// Its id.
+        job: JobId,
+    },
+    /// Print what a job's connector and the service said.
+    Log {
         /// Its id.
         job: JobId,
     },
@@ -349,6 +387,18 @@ pub(crate) enum NodeKeyCommand {
         /// The file; `keys/node.key` of the state directory without it.
         #[arg(long)]
         file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowCommand {
+    /// List the requests that were sent to the provider for a job, oldest first.
+    Requests {
+        /// The job's id.
+        job: JobId,
+        /// Requests at the most.
+        #[arg(long, default_value_t = 1_000)]
+        limit: usize,
     },
 }
 

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tidegate_domain::batch::BatchPolicy;
 use tidegate_domain::id::{ConnectionId, SyncId, TenantId};
-use tidegate_domain::spec::{OauthAppSpec, SecretRef, StreamSpec, TargetSpec, validate_streams};
+use tidegate_domain::spec::{
+    OauthAppSpec, SchemaPolicy, SecretRef, StreamSpec, TargetSpec, validate_streams,
+};
 
 /// A sync file.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,9 @@ pub(crate) struct SyncFile {
     /// When a batch is sealed.
     #[serde(default)]
     pub(crate) batch: BatchPolicy,
+    /// What happens when the source's schema changes.
+    #[serde(default)]
+    pub(crate) schema_policy: SchemaPolicy,
 }
 
 /// A connection in a sync file.
@@ -49,6 +54,8 @@ pub(crate) struct ConnectionFile {
     /// The provider's own id of the account, so that connections of one account
     /// share one budget.
     pub(crate) account: Option<String>,
+    /// Percent of the account's limits that may be used; the rest is left to others.
+    pub(crate) quota_share: Option<u8>,
 }
 
 /// What is wrong with a document.

@@ -7,6 +7,7 @@ use crate::remote::Remote;
 use crate::report::{print_line, say};
 use crate::sync_run::{self, Document};
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -81,9 +82,8 @@ async fn authorize_on_service(
     if standings.is_empty() {
         bail!("connection {id} has no method that a person authorises");
     }
-    for (method, state) in standings {
-        let is_active = state == "active";
-        if is_active && !again {
+    for Standing { method, state, .. } in standings {
+        if state == "active" && !again {
             say_authorized_already(&method);
             continue;
         }
@@ -100,41 +100,50 @@ async fn authorize_on_service(
                 url.context("the service sent no address")?
             ));
         }
-        if is_active {
-            // A grant that replaces another cannot be told from it.
-            say(&format!(
-                "{method}: the grant that is there stays until then"
-            ));
-            continue;
-        }
         say("Waiting for the answer (10 minutes at the most) ...");
-        wait(remote, id, &method).await?;
+        wait(remote, id, &method, &begun["begun_at_ms"]).await?;
         say(&format!("{method}: authorised"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn wait(remote: &Remote, id: &ConnectionId, method: &str) -> Result<()> {
+/// Until the authorisation that began then has ended, well or not.
+async fn wait(remote: &Remote, id: &ConnectionId, method: &str, begun_at_ms: &Value) -> Result<()> {
+    let begun_at_ms = begun_at_ms.as_u64().context("the service sent no time")?;
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         let standings = standings(remote, id).await?;
-        if standings.contains(&(method.to_owned(), "active".to_owned())) {
-            return Ok(());
+        let last = standings.into_iter().find(|it| it.method == method);
+        match last.and_then(|it| it.last) {
+            Some(last) if last.ended_at_ms >= begun_at_ms => {
+                return last.error.map_or(Ok(()), |error| {
+                    bail!("{method}: {error}; run the command again")
+                });
+            }
+            _ => sleep(PERIOD).await,
         }
-        sleep(PERIOD).await;
     }
     bail!("nobody consented in time; run the command again")
 }
 
-/// Every method that a person authorises, and how it stands.
-async fn standings(remote: &Remote, id: &ConnectionId) -> Result<Vec<(String, String)>> {
+/// How a connection stands with a method that a person authorises.
+#[derive(Deserialize)]
+struct Standing {
+    method: String,
+    state: String,
+    last: Option<LastTry>,
+}
+
+#[derive(Deserialize)]
+struct LastTry {
+    ended_at_ms: u64,
+    error: Option<String>,
+}
+
+async fn standings(remote: &Remote, id: &ConnectionId) -> Result<Vec<Standing>> {
     let path = format!("/v1/connections/{id}/authorizations");
-    let answer = remote.get(&path).await?;
-    let word = |item: &Value, name: &str| item[name].as_str().unwrap_or_default().to_owned();
-    let items = answer["items"].as_array().into_iter().flatten();
-    Ok(items
-        .map(|item| (word(item, "method"), word(item, "state")))
-        .collect())
+    let mut answer = remote.get(&path).await?;
+    serde_json::from_value(answer["items"].take()).context("the service's answer is no list")
 }
 
 async fn check(place: &Place, path: &Path) -> Result<ExitCode> {

@@ -21,14 +21,13 @@ use crate::yaml::{self, Flaw, Node, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use tidegate_domain::id::{ConnectionId, SyncId};
+use tidegate_domain::id::ConnectionId;
 use tidegate_domain::spec::{ConnectorRef, DocumentKey, DocumentSet, Problem, did_you_mean};
 
 /// Bytes of one file; a configuration is written by people.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Files below one directory.
 const FILES_MAX: usize = 10_000;
-const KINDS: [&str; 2] = ["connection", "sync"];
 /// What a document says of itself, beside its configuration.
 const OWN_KEYS: [&str; 2] = ["kind", "id"];
 
@@ -91,10 +90,13 @@ pub(crate) enum Error {
     TooMany { path: PathBuf },
 }
 
-/// Reads and checks all documents below `folder`.
+/// Reads and checks all documents below `folder`, or those of one file.
 pub(crate) fn read(folder: &Path) -> Result<Documents, Error> {
     let mut paths = Vec::new();
-    collect(folder, &mut paths)?;
+    match folder.is_file() {
+        true => paths.push(folder.to_owned()),
+        false => collect(folder, &mut paths)?,
+    }
     paths.sort();
     if paths.is_empty() {
         let path = folder.to_owned();
@@ -187,7 +189,7 @@ impl Documents {
         let key = key(&node)?;
         let id_place = node.place_of("/id");
         if let Some(other) = self.sources.get(&key) {
-            let (path, place) = (other.path.display(), other.node.place);
+            let (path, place) = (other.path.display(), other.node.place_of("/id"));
             return Err(Flaw {
                 place: id_place,
                 reason: format!("{key} is there twice; the other is at {path}:{place}"),
@@ -202,6 +204,10 @@ impl Documents {
             DocumentKey::Sync(id) => {
                 let spec = yaml::decode_without(&node, &OWN_KEYS)?;
                 self.set.syncs.insert(id.clone(), spec);
+            }
+            DocumentKey::Subscription(id) => {
+                let spec = yaml::decode_without(&node, &OWN_KEYS)?;
+                self.set.subscriptions.insert(id.clone(), spec);
             }
         }
         self.unread.remove(&key);
@@ -279,18 +285,17 @@ fn key(node: &Node) -> Result<DocumentKey, Flaw> {
             reason: format!("say {name}: {hint}"),
         })
     };
-    let (place, kind) = text("kind", "connection or sync")?;
-    let is_known = KINDS.contains(&kind);
-    if !is_known {
-        let hint = did_you_mean(kind, KINDS);
-        let reason = format!("there is no kind {kind}, only connection and sync{hint}");
-        return Err(Flaw { place, reason });
-    }
+    let [kinds @ .., last] = DocumentKey::KINDS;
+    let kinds = format!("{} or {last}", kinds.join(", "));
+    let (kind_place, kind) = text("kind", &kinds)?;
     let (place, id) = text("id", "and a name for this document")?;
-    let parsed = match kind {
-        "sync" => SyncId::parse(id).map(DocumentKey::Sync),
-        _ => ConnectionId::parse(id).map(DocumentKey::Connection),
-    };
+    let parsed = DocumentKey::parse(kind, id).ok_or_else(|| Flaw {
+        place: kind_place,
+        reason: format!(
+            "there is no kind {kind}, only {kinds}{}",
+            did_you_mean(kind, DocumentKey::KINDS)
+        ),
+    })?;
     parsed.map_err(|error| Flaw {
         place,
         reason: error.to_string(),

@@ -56,7 +56,7 @@ fn files(lake: &Path) -> [(&'static str, String); 3] {
 const CONNECTION: &str = r#"# A connection: one use of a connector. Files may have any name, and one file may hold
 # several documents, set apart by a line of three dashes.
 kind: connection
-id: hubspot-main
+id: hubspot
 connector: hubspot           # the newest approved one; hubspot@1.0.0 and ./hubspot.wasm work too
 config:
   auth: private_app
@@ -66,8 +66,8 @@ secrets:
 
 const SYNC: &str = r"# A sync: what is read, when, and where it lands.
 kind: sync
-id: crm
-connection: hubspot-main
+id: hubspot-crm
+connection: hubspot
 streams:
   - name: contacts
     mode: incremental        # or full_refresh

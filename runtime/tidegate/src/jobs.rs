@@ -2,11 +2,11 @@
 
 use crate::cli::{JobsCommand, ServerArgs};
 use crate::remote::Remote;
-use crate::report::{self, grouped, print_line, say};
+use crate::report::{self, counted, print_line, say};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use std::process::ExitCode;
-use tidegate_domain::id::JobId;
+use tidegate_domain::id::{JobId, SyncId};
 use tidegate_domain::job::JobState;
 use tokio::time::{Duration, sleep};
 
@@ -18,14 +18,27 @@ const BREAKS_MAX: u32 = 30;
 pub(crate) async fn run(server: &ServerArgs, command: JobsCommand, json: bool) -> Result<ExitCode> {
     let remote = Remote::new(server)?;
     match command {
-        JobsCommand::Start { sync, follow: wait } => {
-            let job = remote.post(&format!("/v1/syncs/{sync}/jobs"), None).await?;
-            if !wait {
-                print_line(&if json { job.to_string() } else { line(&job) });
-                return Ok(ExitCode::SUCCESS);
-            }
-            let id = serde_json::from_value(job["id"].clone());
-            follow(&remote, &id.context("the service sent no job")?, json).await
+        JobsCommand::Start { sync, follow } => {
+            start(&remote, &sync, json!({ "kind": "sync" }), follow, json).await
+        }
+        JobsCommand::Resync {
+            sync,
+            streams,
+            follow,
+        } => {
+            let wanted = json!({ "kind": "resync", "streams": streams });
+            start(&remote, &sync, wanted, follow, json).await
+        }
+        JobsCommand::Backfill {
+            sync,
+            stream,
+            since,
+            until,
+            follow,
+        } => {
+            let window = json!({ "since": since, "until": until });
+            let wanted = json!({ "kind": "backfill", "stream": stream, "window": window });
+            start(&remote, &sync, wanted, follow, json).await
         }
         JobsCommand::List {
             sync,
@@ -37,20 +50,19 @@ pub(crate) async fn run(server: &ServerArgs, command: JobsCommand, json: bool) -
             query.extend(sync.map(|sync| ("sync", sync.to_string())));
             query.extend(state.map(|state| ("state", state.as_str().to_owned())));
             query.extend(reason.map(|reason| ("reason", reason.as_str().to_owned())));
-            for job in remote.list("/v1/jobs", &query, limit).await? {
-                print_line(&if json { job.to_string() } else { line(&job) });
+            let jobs = remote.list("/v1/jobs", &query, limit).await?;
+            if jobs.is_empty() {
+                say("No jobs.");
             }
+            jobs.iter().for_each(|job| print_job(job, json));
             Ok(ExitCode::SUCCESS)
         }
         JobsCommand::Show { job } => show(&remote, &job, json).await,
+        JobsCommand::Log { job } => log(&remote, &job, json).await,
         JobsCommand::Follow { job } => follow(&remote, &job, json).await,
         JobsCommand::Cancel { job } => {
             let asked = remote.post(&format!("/v1/jobs/{job}/cancel"), None).await?;
-            print_line(&if json {
-                asked.to_string()
-            } else {
-                line(&asked)
-            });
+            print_job(&asked, json);
             Ok(ExitCode::SUCCESS)
         }
         JobsCommand::Retry { job, reason } => {
@@ -67,12 +79,29 @@ pub(crate) async fn run(server: &ServerArgs, command: JobsCommand, json: bool) -
                     let jobs = jobs.iter().filter_map(Value::as_str);
                     jobs.for_each(print_line);
                 }
-                _ if json => print_line(&asked.to_string()),
-                _ => print_line(&line(&asked)),
+                _ => print_job(&asked, json),
             }
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Asks for a job of a sync, and follows the one that does it.
+async fn start(
+    remote: &Remote,
+    sync: &SyncId,
+    wanted: Value,
+    and_follow: bool,
+    json: bool,
+) -> Result<ExitCode> {
+    let path = format!("/v1/syncs/{sync}/jobs");
+    let job = remote.post(&path, Some(&wanted)).await?;
+    if !and_follow {
+        print_job(&job, json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let id = serde_json::from_value(job["id"].clone());
+    follow(remote, &id.context("the service sent no job")?, json).await
 }
 
 async fn show(remote: &Remote, id: &JobId, json: bool) -> Result<ExitCode> {
@@ -84,23 +113,53 @@ async fn show(remote: &Remote, id: &JobId, json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     print_line(&line(&job));
-    for (name, stream) in job["streams"].as_object().into_iter().flatten() {
-        let outcome = stream["outcome"].as_str().unwrap_or_default();
-        let reason = stream["reason"].as_str().unwrap_or_default();
-        print_line(format!("  {name}: {outcome} {reason}").trim_end());
-    }
+    streams(&job).iter().for_each(|line| print_line(line));
     for attempt in attempts["items"].as_array().into_iter().flatten() {
         let figures = &attempt["report"]["figures"];
-        let figure = |name: &str| grouped(figures[name].as_u64().unwrap_or_default());
-        let error = attempt["error"].as_str().unwrap_or_default();
-        let text = format!(
-            "  attempt {}: {} rows, {} objects, {} requests {error}",
+        let figure = |name: &str| figures[name].as_u64().unwrap_or_default();
+        print_line(&format!(
+            "  attempt {}: {}, {}, {}",
             attempt["number"],
-            figure("rows"),
-            figure("objects"),
-            figure("requests"),
-        );
-        print_line(text.trim_end());
+            counted(figure("rows"), "row"),
+            counted(figure("objects"), "object"),
+            counted(figure("requests"), "request"),
+        ));
+        if let Some(error) = attempt["error"].as_str() {
+            print_line(&format!("    {error}"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of each stream, a line each, and of one that failed another with why.
+fn streams(job: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, stream) in job["streams"].as_object().into_iter().flatten() {
+        let outcome = stream["outcome"].as_str().unwrap_or_default();
+        lines.push(format!("  {name}: {outcome}"));
+        if let Some(reason) = stream["reason"].as_str() {
+            lines.push(format!("    {reason}"));
+        }
+    }
+    lines
+}
+
+/// A job's log, oldest first.
+async fn log(remote: &Remote, id: &JobId, json: bool) -> Result<ExitCode> {
+    let path = format!("/v1/jobs/{id}/log");
+    for entry in remote.list(&path, &[], usize::MAX).await? {
+        if json {
+            print_line(&entry.to_string());
+            continue;
+        }
+        let word = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        print_line(&format!(
+            "{}  {:<5}  {}  {}",
+            instant(&entry["at_ms"]),
+            word("level"),
+            word("stream"),
+            word("message")
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,7 +168,7 @@ async fn show(remote: &Remote, id: &JobId, json: bool) -> Result<ExitCode> {
 async fn follow(remote: &Remote, id: &JobId, json: bool) -> Result<ExitCode> {
     let path = format!("/v1/jobs/{id}/events");
     let (mut state, mut breaks) = (None, 0);
-    let mut shown = String::new();
+    let (mut shown, mut last) = (String::new(), Value::Null);
     loop {
         let heed = |job: Value| {
             let text = if json { job.to_string() } else { line(&job) };
@@ -119,11 +178,19 @@ async fn follow(remote: &Remote, id: &JobId, json: bool) -> Result<ExitCode> {
             }
             state = Some(state_of(&job)?);
             breaks = 0;
-            Ok(job["is_final"] == Value::Bool(true))
+            let is_over = job["is_final"] == Value::Bool(true);
+            last = job;
+            Ok(is_over)
         };
         let followed = remote.follow(&path, heed).await;
         match (followed, state) {
-            (Ok(()), Some(state)) if state.is_final() => return Ok(report::exit_code(state)),
+            (Ok(()), Some(state)) if state.is_final() => {
+                // One that succeeded has said all there is.
+                if !json && state != JobState::Succeeded {
+                    streams(&last).iter().for_each(|line| print_line(line));
+                }
+                return Ok(report::exit_code(state));
+            }
             (Err(error), None) => return Err(error),
             (Err(error), _) if breaks >= BREAKS_MAX => return Err(error),
             (followed, _) => {
@@ -141,19 +208,58 @@ fn state_of(job: &Value) -> Result<JobState> {
     serde_json::from_value(job["state"].clone()).context("the service names an unknown state")
 }
 
+fn print_job(job: &Value, json: bool) {
+    print_line(&if json { job.to_string() } else { line(job) });
+}
+
 /// A job in one line.
 fn line(job: &Value) -> String {
     let word = |name: &str| job[name].as_str().unwrap_or_default().to_owned();
-    let created = job["created_at_ms"].as_i64();
-    let created = created.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let text = format!(
-        "{}  {:<9}  {}  {}  {} attempts  {}",
+        "{}  {:<9}  {}  {}  {}  {}",
         word("id"),
         word("state"),
         word("sync"),
-        created.map(|at| at.to_string()).unwrap_or_default(),
-        job["attempts"],
+        instant(&job["created_at_ms"]),
+        counted(job["attempts"].as_u64().unwrap_or_default(), "attempt"),
         word("reason"),
     );
     text.trim_end().to_owned()
+}
+
+/// Milliseconds since the epoch, as people write a time.
+fn instant(ms: &Value) -> String {
+    let at = ms.as_i64().map(jiff::Timestamp::from_millisecond);
+    at.and_then(Result::ok)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_one_line_and_a_failed_stream_says_why() {
+        let job = json!({
+            "id": "j1", "state": "failed", "sync": "crm", "created_at_ms": 0, "attempts": 1,
+            "reason": "auth",
+            "streams": {
+                "companies": { "outcome": "succeeded" },
+                "contacts": { "outcome": "failed", "fault": "auth", "reason": "authorise again" },
+            },
+        });
+        assert_eq!(
+            line(&job),
+            "j1  failed     crm  1970-01-01T00:00:00Z  1 attempt  auth"
+        );
+        assert_eq!(
+            streams(&job),
+            [
+                "  companies: succeeded",
+                "  contacts: failed",
+                "    authorise again"
+            ]
+        );
+    }
 }

@@ -102,10 +102,10 @@ fn line(rows: u64, bytes: u64, location: &str) -> String {
     format!("{rows:>12} rows {bytes:>14} bytes  {location}")
 }
 
-/// Writes the DuckDB views to standard output.
+/// Writes the DuckDB views to standard output, one for each stream with its backfills.
 async fn view(place: &Place, path: &Path) -> Result<ExitCode> {
     let document = Document::read(path)?;
-    for view in views(place, &document).await? {
+    for view in lake::with_backfills(views(place, &document).await?) {
         print_line(lake::duckdb_view(&view).trim_end());
     }
     Ok(ExitCode::SUCCESS)

@@ -9,6 +9,7 @@ mod connections;
 mod demo;
 mod difference;
 mod documents;
+mod flow;
 mod init;
 mod inspect;
 mod jobs;
@@ -59,6 +60,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(place.json, arguments).await,
         Command::Serve(arguments) => serve::run(&place, &arguments).await,
         Command::Jobs { server, command } => jobs::run(&server, command, place.json).await,
+        Command::Flow { server, command } => flow::run(&server, command, place.json).await,
         Command::Keys { server, command } => keys::run(&place, &server, command).await,
         Command::NodeKey(command) => node_key::run(&place, command),
         Command::Backup { server, file } => backup::run(&server, &file, place.json).await,

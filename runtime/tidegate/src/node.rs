@@ -9,8 +9,9 @@ use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use tidegate_broker::{Class, Connection, OauthApp, Session};
+use tidegate_broker::{Connection, OauthApp, Session};
 use tidegate_domain::id::TenantId;
+use tidegate_domain::job::Class;
 use tidegate_domain::spec::{SecretRef, TargetSpec};
 use tidegate_engine::target::TargetSettings;
 use tidegate_engine::{Config, Node};
@@ -84,7 +85,9 @@ pub(crate) fn session(
         secrets: secrets.clone(),
         oauth_app,
         account: file.account.clone(),
+        quota_share: file.quota_share,
         class: Class::Incremental,
+        connector: Some(connector.digest().clone()),
     }))
 }
 
@@ -98,6 +101,11 @@ pub(crate) fn target_settings(file: &TargetSpec) -> Result<TargetSettings> {
     };
     Ok(TargetSettings {
         url: file.url.clone(),
+        operations: file
+            .operations
+            .iter()
+            .map(|(operation, url)| (operation, url.to_owned()))
+            .collect(),
         endpoint: file.endpoint.clone(),
         region: file.region.clone(),
         path_style: file.path_style,

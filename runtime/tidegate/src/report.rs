@@ -151,6 +151,12 @@ fn progress_json(progress: &Progress, session: &Session, began: Instant) -> Stri
     .to_string()
 }
 
+/// A count with its noun: `1 file`, `2,000 files`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", grouped(count))
+}
+
 /// Digits in groups of three.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -106,7 +106,10 @@ struct Addresses {
 
 async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{name}: cannot listen on {address}; is another service there? choose another")
+        let variable = name.to_uppercase();
+        format!(
+            "{name}: cannot listen on {address}; is another service there? set {name} in the settings, or TIDEGATE_{variable}, to another"
+        )
     })
 }
 
@@ -132,7 +135,7 @@ impl Service {
         let (worker, handle) = Worker::new(Arc::clone(node));
         let api = settings.api.clone();
         let api = Api::new(Arc::clone(node), handle.clone(), api, draining.clone())?;
-        watch(settings, telemetry, &handle);
+        watch(settings, telemetry, (node, &handle));
         let mut parts = JoinSet::new();
         let router = tidegate_api::router(&api);
         let stop = stop_answers.clone();
@@ -199,7 +202,7 @@ impl Service {
 }
 
 /// Figures that nobody counts: they are looked at when they are read.
-fn watch(settings: &Settings, telemetry: &Telemetry, handle: &Handle) {
+fn watch(settings: &Settings, telemetry: &Telemetry, (node, handle): (&Arc<Node>, &Handle)) {
     let meter = telemetry.meter();
     let handle = handle.clone();
     meter
@@ -208,6 +211,19 @@ fn watch(settings: &Settings, telemetry: &Telemetry, handle: &Handle) {
         .with_description("Jobs that run on this node.")
         .with_callback(move |seen| {
             seen.observe(i64::try_from(handle.running()).unwrap_or(i64::MAX), &[]);
+        })
+        .build();
+    // Weak, or the database would stay open until the telemetry ends.
+    let node = Arc::downgrade(node);
+    meter
+        .i64_observable_up_down_counter("wasm.instance.running")
+        .with_unit("{instance}")
+        .with_description("Instances of connectors that are alive.")
+        .with_callback(move |seen| {
+            if let Some(node) = node.upgrade() {
+                let instances = node.sandbox.instances();
+                seen.observe(i64::try_from(instances).unwrap_or(i64::MAX), &[]);
+            }
         })
         .build();
     let state = settings.state.clone();

@@ -87,10 +87,13 @@ pub(crate) async fn prepare(
         spool_dir: node.spool_dir.clone(),
         format: file.target.format,
         policy: file.batch,
+        schema_policy: file.schema_policy,
+        discovery_ms: node.config.discovery_ms,
         lease_ms: node.config.lease_ms,
         stop,
         progress: Arc::new(Progress::default()),
         log: None,
+        origin: None,
     };
     let specs = file.streams.iter().map(spec).collect();
     Ok(Prepared {

@@ -67,7 +67,10 @@ impl Telemetry {
             ))
             .build();
         let registry = Registry::new();
-        let prometheus = opentelemetry_prometheus::exporter().with_registry(registry.clone());
+        let prometheus = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            // All are of one scope: it would only be a label of every series.
+            .scope_info_enabled(false);
         let prometheus = prometheus.build().context("the figures cannot be kept")?;
         let mut meters = SdkMeterProvider::builder()
             .with_resource(resource.clone())

@@ -1,7 +1,7 @@
 //! `tidegate validate` and `tidegate schema`: configuration checked without a server.
 
 use crate::documents::{self, Documents};
-use crate::report::{print_line, say};
+use crate::report::{counted, print_line, say};
 use anyhow::Result;
 use serde_json::json;
 use std::path::Path;
@@ -18,10 +18,11 @@ pub(crate) fn run(folder: &Path, json: bool) -> Result<ExitCode> {
             .for_each(|finding| print_line(&finding.to_string()));
         say(&match read.findings.len() {
             0 => format!(
-                "{} connections and {} syncs in {} files are sound",
-                read.set.connections.len(),
-                read.set.syncs.len(),
-                read.files
+                "{}, {} and {} in {} are sound",
+                counted(read.set.connections.len() as u64, "connection"),
+                counted(read.set.syncs.len() as u64, "sync"),
+                counted(read.set.subscriptions.len() as u64, "subscription"),
+                counted(read.files as u64, "file"),
             ),
             wrong => format!("{wrong} to mend"),
         });
@@ -49,6 +50,7 @@ fn summary(read: &Documents) -> serde_json::Value {
         "sound": findings.is_empty(),
         "connections": read.set.connections.len(),
         "syncs": read.set.syncs.len(),
+        "subscriptions": read.set.subscriptions.len(),
         "files": read.files,
         "findings": findings,
     })

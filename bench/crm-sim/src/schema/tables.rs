@@ -1,6 +1,8 @@
 //! The property tables themselves.
 
-use super::{Property, PropertyType};
+use std::sync::RwLock;
+
+use super::{Property, PropertyType, Standing};
 use crate::generate::Generator;
 use crate::kind::Kind;
 
@@ -233,7 +235,10 @@ fn typed(name: &str, label: &str, property_type: PropertyType, generator: Genera
     Property {
         name: name.to_owned(),
         label: label.to_owned(),
-        property_type,
+        standing: RwLock::new(Standing {
+            property_type,
+            archived: false,
+        }),
         options: &[],
         standard: true,
         read_only: false,

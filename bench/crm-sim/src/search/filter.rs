@@ -77,7 +77,7 @@ impl Condition {
         for text in &raw {
             // Values of a string list are matched as sent against lower-cased
             // text: an upper-case value never matches.
-            let operand = if lists && property.property_type == PropertyType::String {
+            let operand = if lists && property.property_type() == PropertyType::String {
                 Some(Comparable::Text(text.clone()))
             } else {
                 comparable(schema, column, text)
@@ -185,7 +185,7 @@ pub(crate) fn value(
 
 /// Reads text as the type of a property.
 fn comparable(schema: &Schema, column: u16, text: &str) -> Option<Comparable> {
-    match schema.property(column).property_type {
+    match schema.property(column).property_type() {
         PropertyType::Date | PropertyType::DateTime => parse_ms(text).map(Comparable::Integer),
         PropertyType::Number if column == schema.object_id => {
             text.parse().ok().map(Comparable::Integer)

@@ -1,6 +1,6 @@
 //! The control API, and stopping.
 
-use crm_sim::{Config, CrmSim, Kind};
+use crm_sim::{Config, CrmSim, ExtraProperty, Kind, PropertyType};
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -89,6 +89,59 @@ async fn edits_come_in_and_the_truth_goes_out_as_lines() {
     let history = control(&sim, Method::GET, "/history/contacts", json!(null)).await;
     let history = std::str::from_utf8(&history.body).unwrap().lines().count();
     assert_eq!(history, 300 + 4 + 4 + 1);
+}
+
+#[tokio::test]
+async fn properties_come_go_and_change_their_type_under_the_records() {
+    let sim = start(Config {
+        control_port: Some(0),
+        contacts: 300,
+        extra_properties: vec![ExtraProperty {
+            kind: Kind::Contacts,
+            name: "renewal".to_owned(),
+            property_type: PropertyType::String,
+            archived: true,
+        }],
+        ..Config::default()
+    })
+    .await;
+    let (id, _) = sim.edit_count(Kind::Contacts, 1, 1, 1)[0];
+    let shown = async || {
+        let list = get(&sim, "/crm/v3/properties/contacts").await.json();
+        let listed = list["results"].as_array().unwrap().iter();
+        let listed = listed.filter(|property| property["name"] == "renewal");
+        let record = get(
+            &sim,
+            &format!("/crm/v3/objects/contacts/{id}?properties=renewal"),
+        )
+        .await;
+        let types: Vec<Value> = listed.map(|property| property["type"].clone()).collect();
+        (types, record.json()["properties"].get("renewal").cloned())
+    };
+    assert_eq!(shown().await, (vec![], None));
+    let change = async |to: Value| {
+        let body = json!({"kind": "contacts", "name": "renewal", "to": to});
+        control(&sim, Method::POST, "/properties", body)
+            .await
+            .json()
+    };
+    assert_eq!(
+        change(json!({"archived": false})).await,
+        json!({"changed": true})
+    );
+    assert_eq!(shown().await, (vec![json!("string")], Some(Value::Null)));
+    sim.set_property(Kind::Contacts, id, "renewal", Some("2027-01-31"), 2)
+        .unwrap();
+    change(json!({"property_type": "date"})).await;
+    assert_eq!(
+        shown().await,
+        (vec![json!("date")], Some(json!("2027-01-31")))
+    );
+    change(json!({"archived": true})).await;
+    assert_eq!(shown().await, (vec![], None));
+    let standard = json!({"kind": "contacts", "name": "email", "to": {"archived": true}});
+    let refused = control(&sim, Method::POST, "/properties", standard).await;
+    assert_eq!(refused.json(), json!({"changed": false}));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod client;
 mod control;
 mod edits;
 mod faults;
+mod journal;
 mod limits;
 mod lists;
 mod oauth;

@@ -168,6 +168,7 @@ async fn an_account_can_have_properties_of_its_own_and_derived_ones() {
             kind: Kind::Contacts,
             name: "number_field".to_owned(),
             property_type: PropertyType::Number,
+            archived: false,
         }],
         ..Config::default()
     })

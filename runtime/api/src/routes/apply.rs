@@ -2,7 +2,7 @@
 //! transaction.
 
 use super::secrets::{self, Hidden};
-use super::{connections, syncs};
+use super::{connections, subscriptions, syncs};
 use crate::api::Api;
 use crate::caller::Caller;
 use crate::change::Change;
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tidegate_domain::access::Permission;
-use tidegate_domain::id::{ConnectionId, SyncId};
+use tidegate_domain::id::{ConnectionId, SubscriptionId, SyncId};
 use tidegate_domain::spec::{
-    self, ChangeAction, ConnectionSpec, DocumentKey, DocumentSet, SecretName, SyncSpec,
+    self, ChangeAction, ConnectionSpec, DocumentKey, DocumentSet, SecretName, SubscriptionSpec,
+    SyncSpec,
 };
 use tidegate_store::control::{Expected, Write};
 use utoipa::{IntoParams, ToSchema};
@@ -34,6 +35,9 @@ pub(crate) struct Configuration {
     /// By id.
     #[serde(default)]
     syncs: BTreeMap<SyncId, SyncSpec>,
+    /// By id.
+    #[serde(default)]
+    subscriptions: BTreeMap<SubscriptionId, SubscriptionSpec>,
     /// Values by name. No answer ever holds them.
     #[serde(default)]
     secrets: BTreeMap<SecretName, Hidden>,
@@ -77,8 +81,8 @@ pub(crate) async fn apply(
     Query(how): Query<How>,
     Json(wanted): Json<Configuration>,
 ) -> Result<axum::Json<Value>, Problem> {
-    let count = wanted.connections.len() + wanted.syncs.len() + wanted.secrets.len();
-    if count > SET_MAX {
+    let documents = wanted.connections.len() + wanted.syncs.len() + wanted.subscriptions.len();
+    if documents + wanted.secrets.len() > SET_MAX {
         return Err(Problem::invalid_at(
             "",
             format!("a set holds {SET_MAX} documents and secrets at the most"),
@@ -92,13 +96,20 @@ pub(crate) async fn apply(
     }
     let (mut writes, names) = changed_secrets(&api, &caller, wanted.secrets).await?;
     let stored = documents::stored(&api, &caller.tenant).await?;
-    let unmanaged = unmanaged(&stored.set, &wanted.connections, &wanted.syncs);
-    let mut set = match how.prune {
-        true => DocumentSet::default(),
-        false => stored.set.clone(),
+    let wanted = DocumentSet {
+        connections: wanted.connections,
+        syncs: wanted.syncs,
+        subscriptions: wanted.subscriptions,
     };
-    set.connections.extend(wanted.connections);
-    set.syncs.extend(wanted.syncs);
+    let unmanaged = unmanaged(&stored.set, &wanted);
+    let set = match how.prune {
+        true => wanted,
+        false => DocumentSet {
+            connections: merged(&stored.set.connections, wanted.connections),
+            syncs: merged(&stored.set.syncs, wanted.syncs),
+            subscriptions: merged(&stored.set.subscriptions, wanted.subscriptions),
+        },
+    };
     let changes = spec::diff(&stored.set, &set);
     writes.extend(document_writes(&api, &caller, &stored, set, &changes).await?);
     let plan = Plan {
@@ -129,9 +140,10 @@ async fn commit(
         .answer(answer)
         .writes(writes);
     let done = api.commit(caller, change).await;
-    Ok(axum::Json(
-        done.map_err(documents::dangling_is_invalid)?.answer,
-    ))
+    let done = done.map_err(documents::dangling_is_invalid)?;
+    // Jobs may have rested until this.
+    api.worker().wake();
+    Ok(axum::Json(done.answer))
 }
 
 /// A value is only written where its keyed fingerprint differs from the stored one.
@@ -158,20 +170,19 @@ async fn changed_secrets(
     Ok((writes, names))
 }
 
-fn unmanaged(
-    stored: &DocumentSet,
-    connections: &BTreeMap<ConnectionId, ConnectionSpec>,
-    syncs: &BTreeMap<SyncId, SyncSpec>,
-) -> Vec<DocumentKey> {
-    let connections = stored
-        .connections
-        .keys()
-        .filter(|id| !connections.contains_key(id));
-    let syncs = stored.syncs.keys().filter(|id| !syncs.contains_key(id));
-    let connections = connections.cloned().map(DocumentKey::Connection);
-    connections
-        .chain(syncs.cloned().map(DocumentKey::Sync))
-        .collect()
+fn merged<Id: Ord + Clone, Spec: Clone>(
+    stored: &BTreeMap<Id, Spec>,
+    wanted: BTreeMap<Id, Spec>,
+) -> BTreeMap<Id, Spec> {
+    let mut all = stored.clone();
+    all.extend(wanted);
+    all
+}
+
+fn unmanaged(stored: &DocumentSet, wanted: &DocumentSet) -> Vec<DocumentKey> {
+    let removed = |change: &spec::Change| change.action == ChangeAction::Remove;
+    let gone = spec::diff(stored, wanted).into_iter().filter(removed);
+    gone.map(|change| change.document).collect()
 }
 
 /// The writes that make every change so, if all of the set can work.
@@ -209,12 +220,24 @@ async fn document_writes(
             },
             (DocumentKey::Sync(id), _) => match set.syncs.get_mut(id) {
                 Some(spec) => syncs::writes(
+                    api,
                     &caller.tenant,
                     id,
                     spec,
                     stored.syncs.get(id),
                     Expected::Any,
                 ),
+                None => Ok(Vec::new()),
+            },
+            (DocumentKey::Subscription(id), ChangeAction::Remove) => {
+                let before = stored.subscriptions.get(id);
+                Ok(vec![documents::removal_of(id.as_str(), before)])
+            }
+            (DocumentKey::Subscription(id), _) => match set.subscriptions.get_mut(id) {
+                Some(spec) => {
+                    let before = stored.subscriptions.get(id);
+                    subscriptions::write(id, spec, before, Expected::Any).map(|write| vec![write])
+                }
                 None => Ok(Vec::new()),
             },
         };

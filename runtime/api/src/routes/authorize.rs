@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use crate::change::Change;
 use crate::documents;
 use crate::extract::{Id, OptionalJson, Query};
-use crate::oauth::{PATIENCE, Underway};
+use crate::oauth::{Ended, PATIENCE, Underway};
 use crate::page::Page;
 use crate::problem::{Code, Problem};
 use axum::extract::State;
@@ -41,6 +41,8 @@ pub(crate) struct Begun {
     authorize_url: String,
     /// Until when the person must be done.
     expires_at_ms: u64,
+    /// Now, by this server's clock: an end that is noted later is the end of this one.
+    begun_at_ms: u64,
 }
 
 /// How a connection stands with one of its auth methods.
@@ -50,6 +52,19 @@ pub(crate) struct Authorization {
     method: String,
     /// How it stands.
     state: Standing,
+    /// How the last authorisation ended, as far as this server remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<LastTry>,
+}
+
+/// How an authorisation ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LastTry {
+    /// When.
+    ended_at_ms: u64,
+    /// Why it came to nothing, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// How a grant stands.
@@ -86,7 +101,8 @@ pub(crate) async fn begin_authorization(
     let redirect_uri = format!("{}/v1/oauth/callback", api.config().public_url);
     let pending = source.session.authorize_url(&method, &redirect_uri).await;
     let pending = pending.map_err(|error| Problem::from(tidegate_engine::Error::from(error)))?;
-    let expires_at_ms = now_ms() + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+    let begun_at_ms = now_ms();
+    let expires_at_ms = begun_at_ms + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
     let underway = Underway {
         caller,
         source,
@@ -97,6 +113,7 @@ pub(crate) async fn begin_authorization(
     Ok(axum::Json(Begun {
         authorize_url: format!("{}/v1/oauth/start?ticket={ticket}", api.config().public_url),
         expires_at_ms,
+        begun_at_ms,
     }))
 }
 
@@ -149,7 +166,13 @@ pub(crate) async fn list_authorizations(
             method: method.to_owned(),
         };
         let grant = api.store().grant(&key).await?;
+        let subject = (key.tenant, key.connection, key.method.clone());
+        let last = api.authorizations().last(&subject).map(|ended| LastTry {
+            ended_at_ms: ended.at_ms,
+            error: ended.error,
+        });
         items.push(Authorization {
+            last,
             method: key.method,
             state: match grant.map(|grant| grant.state) {
                 None => Standing::Missing,
@@ -248,6 +271,30 @@ pub(crate) async fn end_authorization(
     }
     let cookie = cookie(&headers, cookie_name(&api));
     let underway = api.authorizations().end(&answer.state, cookie)?;
+    let whose = (
+        underway.caller.tenant.clone(),
+        underway.source.connection.clone(),
+        underway.method.clone(),
+    );
+    let ended = complete(&api, underway, answer).await;
+    let note = Ended {
+        at_ms: now_ms(),
+        error: ended
+            .as_ref()
+            .err()
+            .map(|problem| problem.detail().to_owned()),
+    };
+    api.authorizations().note(whose, note);
+    ended?;
+    let mut response = "Authorised. You may close this window.\n".into_response();
+    let forget =
+        HeaderValue::from_str(&cookie_of(&api, "", 0)).expect("a cookie of ours is a header value");
+    response.headers_mut().insert(SET_COOKIE, forget);
+    Ok(response)
+}
+
+/// Exchanges the code for tokens, where there is one.
+async fn complete(api: &Api, underway: Underway, answer: Callback) -> Result<(), Problem> {
     let subject = format!("connection {}", underway.source.connection);
     let Some(code) = answer.code.filter(|_| answer.error.is_none()) else {
         return Err(Problem::new(
@@ -264,11 +311,7 @@ pub(crate) async fn end_authorization(
     let change =
         Change::new("connection.authorize", subject).detail(json!({ "method": underway.method }));
     api.commit(&underway.caller, change).await?;
-    let mut response = "Authorised. You may close this window.\n".into_response();
-    let forget =
-        HeaderValue::from_str(&cookie_of(&api, "", 0)).expect("a cookie of ours is a header value");
-    response.headers_mut().insert(SET_COOKIE, forget);
-    Ok(response)
+    Ok(())
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -11,7 +11,7 @@ use axum::extract::State;
 use http::StatusCode;
 use tidegate_domain::id::ConnectionId;
 use tidegate_domain::spec::ConnectionSpec;
-use tidegate_store::control::{DocumentKind, Expected, Write};
+use tidegate_store::control::{Expected, Write};
 
 type Connection = Document<ConnectionSpec>;
 
@@ -138,14 +138,9 @@ pub(super) fn writes(
     }
 }
 
-/// The writes that remove a connection; its catalog goes with it.
+/// The writes that remove a connection; its catalogs go with it.
 pub(super) fn removal(id: &ConnectionId, before: Option<&Connection>) -> Vec<Write> {
-    let catalog = Write::DeleteDocument {
-        kind: DocumentKind::Catalog,
-        id: id.to_string(),
-        expected: Expected::Any,
-    };
-    vec![catalog, documents::removal_of(id.as_str(), before)]
+    vec![documents::removal_of(id.as_str(), before)]
 }
 
 /// Remove a connection

@@ -2,6 +2,7 @@
 
 pub(super) mod follow;
 pub(super) mod history;
+pub(super) mod requests;
 pub(super) mod retry;
 mod shape;
 

@@ -61,6 +61,8 @@ pub(crate) enum SlotKind {
     Plan,
     /// A batch becomes visible.
     Commit,
+    /// A person set cursors.
+    Edit,
     /// A full refresh has read everything.
     Complete,
 }
@@ -185,12 +187,11 @@ async fn slots(
     let from = after.map_or(0, |after| after.saturating_add(1));
     let _place = api.guests().take(tenant)?;
     let found = in_time(api.node().slots(tenant, sync, log, from, limit + 1)).await?;
-    let keys: Vec<&str> = found
+    let objects: Vec<_> = found
         .iter()
         .flat_map(|slot| objects_of(&slot.entry))
-        .map(|object| object.key.as_str())
         .collect();
-    let locations = in_time(api.node().locate(tenant, sync, log, &keys)).await?;
+    let locations = in_time(api.node().locate(tenant, sync, log, &objects)).await?;
     let mut locations = locations.into_iter();
     let cursor = |slot: &slot::Slot| slot.slot.to_string();
     Ok(Page::of(found, limit, cursor, |slot| {
@@ -201,7 +202,11 @@ async fn slots(
 fn objects_of(entry: &Entry) -> &[slot::Object] {
     match entry {
         Entry::Commit { objects, .. } => objects,
-        Entry::Fence | Entry::Begin { .. } | Entry::Plan { .. } | Entry::Complete { .. } => &[],
+        Entry::Fence
+        | Entry::Begin { .. }
+        | Entry::Plan { .. }
+        | Entry::Edit { .. }
+        | Entry::Complete { .. } => &[],
     }
 }
 
@@ -217,6 +222,9 @@ fn show(slot: slot::Slot, locations: &mut impl Iterator<Item = String>) -> Slot 
         Entry::Commit {
             generation, batch, ..
         } => (SlotKind::Commit, Some(*generation), Some(*batch)),
+        Entry::Edit {
+            generation, batch, ..
+        } => (SlotKind::Edit, Some(*generation), Some(*batch)),
         Entry::Complete {
             generation, batch, ..
         } => (SlotKind::Complete, Some(*generation), Some(*batch)),

@@ -20,15 +20,16 @@ pub(crate) async fn openapi(
 
 /// The JSON Schema of a document
 ///
-/// `connection.json` and `sync.json` as the API takes them; `document.json` as it
-/// stands in a file, for editors.
-#[utoipa::path(get, path = "/v1/schema/{file}", tag = "schemas", params(("file" = String, Path, description = "`connection.json`, `sync.json` or `document.json`.")), responses((status = 200, description = "JSON Schema, 2020-12.", body = Object)))]
+/// `connection.json`, `sync.json` and `subscription.json` as the API takes them;
+/// `document.json` as it stands in a file, for editors.
+#[utoipa::path(get, path = "/v1/schema/{file}", tag = "schemas", params(("file" = String, Path, description = "`connection.json`, `sync.json`, `subscription.json` or `document.json`.")), responses((status = 200, description = "JSON Schema, 2020-12.", body = Object)))]
 pub(crate) async fn document_schema(
     Id(file): Id<String>,
 ) -> Result<axum::Json<serde_json::Value>, Problem> {
     Ok(axum::Json(match file.as_str() {
         "connection.json" => spec::connection_schema(),
         "sync.json" => spec::sync_schema(),
+        "subscription.json" => spec::subscription_schema(),
         "document.json" => spec::document_schema(),
         _ => return Err(Problem::not_found("schema", &file)),
     }))

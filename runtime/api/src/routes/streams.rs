@@ -2,19 +2,29 @@
 
 use crate::api::Api;
 use crate::caller::Caller;
+use crate::change::Change;
 use crate::documents;
-use crate::extract::{Id, Ids, Query};
+use crate::extract::{Id, Ids, Json, Query, wrong};
 use crate::page::{Page, Paging};
 use crate::problem::Problem;
+use crate::routes::syncs::refuse_unfinished;
 use axum::extract::State;
-use serde::Serialize;
+use http::StatusCode;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use tidegate_domain::id::{PartitionId, StreamKey, StreamName, SyncId, TenantId};
 use tidegate_domain::spec::SyncSpec;
-use tidegate_domain::stream::{PartitionState, Progress};
+use tidegate_domain::stream::{CursorEdit, PartitionState, Progress};
 use tidegate_domain::sync::{Landing, Mode, Window};
 use tidegate_store::streams::StreamRow;
 use utoipa::ToSchema;
+
+/// Partitions of one edit, and bytes of a cursor.
+const EDITS_MAX: usize = 1_000;
+const CURSOR_BYTES_MAX: usize = 64 * 1024;
 
 /// A stream of a sync, and how far it was read.
 #[derive(Debug, Serialize, ToSchema)]
@@ -149,6 +159,92 @@ pub(crate) async fn list_checkpoints(
         .collect();
     let cursor = |partition: &&PartitionState| partition.planned.id.to_string();
     Ok(axum::Json(Page::of(found, limit, cursor, Checkpoint::new)))
+}
+
+/// Cursors to set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckpointEdits {
+    /// One for each partition.
+    #[schema(min_items = 1, max_items = 1000)]
+    edits: Vec<CheckpointEdit>,
+}
+
+/// A cursor to set.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CheckpointEdit {
+    /// The partition.
+    partition: PartitionId,
+    /// Its cursor as it was listed; left out where it had none. The edit is refused
+    /// where it is another one by now.
+    #[serde(default)]
+    before: Option<String>,
+    /// The cursor to go on from: JSON, as the connector writes it; left out, the
+    /// partition is read from its start.
+    #[serde(default)]
+    #[schema(max_length = 65536)]
+    cursor: Option<String>,
+}
+
+impl CheckpointEdits {
+    fn checked(self) -> Result<BTreeMap<PartitionId, CursorEdit>, Problem> {
+        if !(1..=EDITS_MAX).contains(&self.edits.len()) {
+            let reason = format!("name 1 to {EDITS_MAX} partitions");
+            return Err(Problem::invalid_at("/edits", reason));
+        }
+        let (mut edits, mut errors) = (BTreeMap::new(), Vec::new());
+        for (at, asked) in self.edits.into_iter().enumerate() {
+            let is_json = |text: &String| serde_json::from_str::<IgnoredAny>(text).is_ok();
+            let fits = |text: &String| text.len() <= CURSOR_BYTES_MAX && is_json(text);
+            if !asked.cursor.as_ref().is_none_or(fits) {
+                let reason = format!("a cursor is JSON of {CURSOR_BYTES_MAX} bytes at the most");
+                errors.push(wrong(format!("/edits/{at}/cursor"), reason));
+            }
+            let edit = CursorEdit {
+                before: asked.before,
+                after: asked.cursor,
+            };
+            if edits.insert(asked.partition, edit).is_some() {
+                let reason = "this partition is there twice";
+                errors.push(wrong(format!("/edits/{at}/partition"), reason));
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(edits),
+            false => Err(Problem::invalid(errors)),
+        }
+    }
+}
+
+/// Set checkpoints
+///
+/// For when a person knows better than the cursor: all of them are set, by a slot of the
+/// stream's log, or none is. Refused while a job of the sync is not over. Rows that are
+/// read again land again; under `append_dedup` a reader sees each once.
+#[utoipa::path(patch, path = "/v1/syncs/{sync}/streams/{stream}/checkpoints", tag = "streams", params(("sync" = SyncId, Path), ("stream" = StreamName, Path)), request_body = CheckpointEdits, responses((status = 204, description = "They are set.")))]
+pub(crate) async fn edit_checkpoints(
+    State(api): State<Api>,
+    caller: Caller,
+    Ids(sync, stream): Ids<SyncId, StreamName>,
+    Json(asked): Json<CheckpointEdits>,
+) -> Result<StatusCode, Problem> {
+    let edits = asked.checked()?;
+    existing(&api, &caller.tenant, &sync, &stream).await?;
+    refuse_unfinished(&api, &caller.tenant, &sync).await?;
+    // Noted before it is done, so that no edit goes unnoted; a cursor may hold what the
+    // audit log must not.
+    let partitions: Vec<&PartitionId> = edits.keys().collect();
+    let change = Change::new("checkpoints.edit", format!("stream {sync}/{stream}"))
+        .detail(json!({ "partitions": partitions }));
+    api.commit(&caller, change).await?;
+    let key = StreamKey {
+        tenant: caller.tenant,
+        sync,
+        stream,
+    };
+    api.node().edit_checkpoints(key, edits).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A stream that the sync's document names.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_domain::id::SubscriptionId;
 use tidegate_domain::spec::SubscriptionSpec;
-use tidegate_store::control::Write;
+use tidegate_store::control::{Expected, Write};
 use tidegate_store::events::{self, DeliveryRow};
 use utoipa::ToSchema;
 
@@ -120,10 +120,8 @@ pub(crate) async fn put_subscription(
 ) -> Result<Answer<Subscription>, Problem> {
     let before: Option<Subscription> = documents::find(&api, &caller.tenant, id.as_str()).await?;
     let mut errors: Vec<Wrong> = spec.validate().into_iter().map(Wrong::from).collect();
-    match check::mentions_of_subscription(&id, &mut spec) {
-        Ok(mentions) if errors.is_empty() => {
-            let expected = documents::expected_of(asked, before.as_ref());
-            let write = documents::write_of(id.as_str(), &spec, expected, mentions);
+    match write(&id, &mut spec, before.as_ref(), asked) {
+        Ok(write) if errors.is_empty() => {
             documents::put(&api, &caller, id.as_str(), before.as_ref(), vec![write]).await
         }
         Ok(_) => Err(Problem::invalid(errors)),
@@ -132,6 +130,18 @@ pub(crate) async fn put_subscription(
             Err(Problem::invalid(errors))
         }
     }
+}
+
+/// The write that stores a subscription.
+pub(super) fn write(
+    id: &SubscriptionId,
+    spec: &mut SubscriptionSpec,
+    before: Option<&Subscription>,
+    asked: Expected,
+) -> Result<Write, Vec<Wrong>> {
+    let mentions = check::mentions_of_subscription(id, spec)?;
+    let expected = documents::expected_of(asked, before);
+    Ok(documents::write_of(id.as_str(), spec, expected, mentions))
 }
 
 /// Remove a subscription

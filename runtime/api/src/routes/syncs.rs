@@ -95,7 +95,7 @@ pub(crate) async fn put_sync(
         .filter(|(found, _)| *found == key);
     let mut errors: Vec<Wrong> = problems.map(|(_, problem)| problem.into()).collect();
     let before = stored.syncs.get(&id);
-    match writes(&caller.tenant, &id, &mut spec, before, asked) {
+    match writes(&api, &caller.tenant, &id, &mut spec, before, asked) {
         Ok(writes) if errors.is_empty() => {
             documents::put(&api, &caller, id.as_str(), before, writes).await
         }
@@ -109,12 +109,16 @@ pub(crate) async fn put_sync(
 
 /// The writes that store a sync and its schedule.
 pub(super) fn writes(
+    api: &Api,
     tenant: &TenantId,
     id: &SyncId,
     spec: &mut SyncSpec,
     before: Option<&Sync>,
     asked: Expected,
 ) -> Result<Vec<Write>, Vec<Wrong>> {
+    if let Some(problem) = api.node().check_target(&spec.target) {
+        return Err(vec![problem.into()]);
+    }
     let mentions = check::mentions_of_sync(id, spec)?;
     let expected = documents::expected_of(asked, before);
     let mut writes = vec![documents::write_of(id.as_str(), spec, expected, mentions)];

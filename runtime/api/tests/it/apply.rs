@@ -162,3 +162,41 @@ async fn applying_needs_the_right_and_a_known_shape() {
         .expect(422);
     assert_eq!(unknown.code(), "invalid");
 }
+
+#[tokio::test]
+async fn subscriptions_are_applied_and_pruned_like_other_documents() {
+    let site = Site::new().await;
+    let admin = site.admin("acme").await;
+    let set = json!({
+        "subscriptions": { "loads": {
+            "url": "https://hooks.example",
+            "events": ["objects.committed"],
+            "secret": "${secret:hook}",
+        } },
+        "secrets": { "hook": "s3cret" },
+    });
+    let plan = admin.post("/v1/apply?dry_run=true", &set).await.expect(200);
+    assert_eq!(
+        plan.json()["changes"][0]["document"]["kind"],
+        "subscription"
+    );
+    admin.get("/v1/subscriptions/loads").await.expect(404);
+    admin.post("/v1/apply", &set).await.expect(200);
+    admin.get("/v1/subscriptions/loads").await.expect(200);
+    let again = admin.post("/v1/apply", &set).await.expect(200).json();
+    assert_eq!(again["changes"], json!([]));
+    let mut wrong = set.clone();
+    wrong["subscriptions"]["loads"]["url"] = json!("http://plain.example");
+    let refused = admin.post("/v1/apply", &wrong).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["pointer"], "/subscriptions/loads/url");
+    let kept = admin.post("/v1/apply", &json!({})).await.expect(200).json();
+    assert_eq!(
+        kept["unmanaged"],
+        json!([{ "kind": "subscription", "id": "loads" }])
+    );
+    admin
+        .post("/v1/apply?prune=true", &json!({}))
+        .await
+        .expect(200);
+    admin.get("/v1/subscriptions/loads").await.expect(404);
+}

@@ -1,9 +1,10 @@
 //! Jobs: asked for, found, cancelled, tried again.
 
-use crate::client::Client;
-use crate::site::{Site, with_sync};
+use crate::client::{Client, JSON};
+use crate::site::{Site, sync, with_sync};
 use serde_json::{Value, json};
 use tidegate_domain::Fault;
+use tidegate_domain::access::Role;
 use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::{JobId, OwnerToken};
 use tidegate_domain::job::{Event, JobState, RetryBudget, StreamOutcome};
@@ -337,4 +338,51 @@ async fn streams_and_checkpoints_of_a_sync_that_never_ran_are_empty() {
         .get("/v1/syncs/crm/streams/nothing/checkpoints")
         .await
         .expect(404);
+}
+
+#[tokio::test]
+async fn checkpoints_are_not_edited_under_a_job_and_not_with_what_is_no_cursor() {
+    let site = Site::new().await;
+    let admin = site.admin("acme").await;
+    with_sync(&admin).await;
+    let path = "/v1/syncs/crm/streams/contacts/checkpoints";
+    let edit = |cursor: &str| json!({ "edits": [{ "partition": "all", "cursor": cursor }] });
+    let patch = async |path: &str, body: Value| {
+        admin
+            .send(
+                http::Method::PATCH,
+                path,
+                &[("content-type", JSON)],
+                body.to_string(),
+            )
+            .await
+    };
+    let wrong = patch(path, edit("{")).await.expect(422).json();
+    assert_eq!(wrong["errors"][0]["pointer"], "/edits/0/cursor");
+    patch(path, json!({ "edits": [] })).await.expect(422);
+    let other = "/v1/syncs/crm/streams/unknown/checkpoints";
+    patch(other, edit("{}")).await.expect(404);
+    let job = trigger(&admin, &PLAIN()).await;
+    let busy = patch(path, edit("{}")).await.expect(409);
+    assert_eq!(busy.code(), "in_use");
+    let cancel = format!("/v1/jobs/{}/cancel", job["id"].as_str().unwrap());
+    admin.post(&cancel, &json!(null)).await.expect(200);
+    // Nothing was read yet, so there is no cursor.
+    let mut here = sync("crm");
+    let lake = site.folder.path().join("lake");
+    here["target"]["url"] = json!(format!("file://{}", lake.display()));
+    admin.put("/v1/syncs/crm", &here).await.expect(200);
+    let none = patch(path, edit("{}")).await.expect(422);
+    let detail = none.json()["detail"].to_string();
+    assert!(detail.contains("no partition all"), "{detail}");
+    let viewer = site.caller("acme", Role::TenantViewer).await;
+    viewer
+        .send(
+            http::Method::PATCH,
+            path,
+            &[("content-type", JSON)],
+            edit("{}").to_string(),
+        )
+        .await
+        .expect(403);
 }

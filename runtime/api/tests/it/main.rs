@@ -5,12 +5,14 @@
 mod apply;
 mod client;
 mod documents;
+mod flow;
 mod follow;
 mod jobs;
 mod keys;
 mod openapi;
 mod problems;
 mod repeats;
+mod schemas;
 mod secrets;
 mod server;
 mod site;

@@ -22,8 +22,7 @@ pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) stop: CancellationToken,
     pub(crate) server: JoinSet<()>,
-    #[expect(dead_code, reason = "removed when the site goes")]
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 /// The digest of the connector that every tenant sees.
@@ -43,9 +42,11 @@ impl Site {
             args: Vec::new(),
             limits: CompileLimits::default(),
         };
-        let node = Node::open(folder.path(), compiler, tidegate_engine::Config::default())
-            .await
-            .unwrap();
+        let operator = tidegate_engine::Config {
+            target_directories: vec!["/tmp".into(), folder.path().into()],
+            ..tidegate_engine::Config::default()
+        };
+        let node = Node::open(folder.path(), compiler, operator).await.unwrap();
         let node = Arc::new(node);
         let stop = CancellationToken::new();
         // Nothing runs jobs here; tests play the worker.

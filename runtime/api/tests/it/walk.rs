@@ -66,6 +66,7 @@ fn body(operation: &Operation) -> Option<Value> {
         "retry_jobs" => json!({ "reason": "auth" }),
         "begin_authorization" => json!({}),
         "put_subscription" => subscription(),
+        "edit_checkpoints" => json!({ "edits": [{ "partition": "all", "cursor": "{}" }] }),
         "replay_events" => json!({ "since": 1 }),
         "upload_connector" => return None,
         other => panic!("{other} has a body: add one that it takes"),
@@ -173,6 +174,7 @@ async fn seed(site: &Site, tenant: &str, digest: &str) -> Ids {
         ("job", job),
         ("subscription", MARK.to_owned()),
         ("file", "sync.json".to_owned()),
+        ("number", "1".to_owned()),
     ])
 }
 
@@ -350,7 +352,12 @@ async fn every_operation_lets_those_in_who_may() {
                 status != 404
                     || matches!(
                         operation.id.as_str(),
-                        "read_catalog" | "start_authorization" | "end_authorization"
+                        "read_catalog"
+                            | "read_schema"
+                            | "compare_schemas"
+                            | "accept_schema"
+                            | "start_authorization"
+                            | "end_authorization"
                     ),
                 "{what}"
             );

@@ -143,3 +143,142 @@ fn resets_are_told_apart_by_their_size() {
         assert_eq!(reset_wait_ms(text, now_ms), wait_ms, "{text:?}");
     }
 }
+
+/// What each provider is recorded to answer when a limit is reached, by its rules.
+#[test]
+fn throttles_are_told_apart_by_their_bodies() {
+    use ResponseClass::{Permanent, Success, ThrottledLong, ThrottledShort};
+    let salesforce = manifest(
+        vec![
+            rule(
+                403,
+                403,
+                Some(("/0/message", "TotalRequests")),
+                ThrottledLong,
+            ),
+            rule(403, 403, Some(("/0/message", "Concurrent")), ThrottledShort),
+        ],
+        &[],
+    );
+    let hubspot = manifest(
+        vec![rule(
+            429,
+            429,
+            Some(("/policyName", "DAILY")),
+            ThrottledLong,
+        )],
+        &[],
+    );
+    let leadsquared = manifest(
+        vec![rule(
+            200,
+            500,
+            Some(("/ExceptionType", "MXAPIRateLimitExceeded")),
+            ThrottledShort,
+        )],
+        &[],
+    );
+    let pipedrive = manifest(
+        vec![rule(403, 403, Some(("", "<html")), ThrottledShort)],
+        &[],
+    );
+    for (provider, status, body, class) in [
+        (
+            &salesforce,
+            403,
+            r#"[{"message":"TotalRequests Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]"#,
+            ThrottledLong,
+        ),
+        (
+            &salesforce,
+            403,
+            r#"[{"message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]"#,
+            ThrottledShort,
+        ),
+        (
+            &salesforce,
+            403,
+            r#"[{"message":"ConcurrentPerOrgLongTxn Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]"#,
+            ThrottledShort,
+        ),
+        (
+            &salesforce,
+            403,
+            r#"[{"message":"The API is disabled","errorCode":"API_DISABLED_FOR_ORG"}]"#,
+            Permanent,
+        ),
+        (
+            &hubspot,
+            429,
+            r#"{"errorType":"RATE_LIMIT","policyName":"TEN_SECONDLY_ROLLING"}"#,
+            ThrottledShort,
+        ),
+        (
+            &hubspot,
+            429,
+            r#"{"errorType":"RATE_LIMIT","policyName":"DAILY"}"#,
+            ThrottledLong,
+        ),
+        (
+            &hubspot,
+            429,
+            r#"{"message":"You have reached your secondly limit.","category":"RATE_LIMITS"}"#,
+            ThrottledShort,
+        ),
+        (
+            &leadsquared,
+            200,
+            r#"{"Status":"Error","ExceptionType":"MXAPIRateLimitExceededException"}"#,
+            ThrottledShort,
+        ),
+        (&leadsquared, 200, r#"{"Status":"Success"}"#, Success),
+        (&pipedrive, 403, "<html>Cloudflare</html>", ThrottledShort),
+        (
+            &pipedrive,
+            403,
+            r#"{"success":false,"error":"Scope"}"#,
+            Permanent,
+        ),
+        (
+            &pipedrive,
+            429,
+            r#"{"success":false,"error":"request over limit","errorCode":429}"#,
+            ThrottledShort,
+        ),
+    ] {
+        assert_eq!(classify(provider, status, body.as_bytes()), class, "{body}");
+    }
+}
+
+#[test]
+fn what_is_left_is_a_number_or_a_usage() {
+    for (text, left) in [
+        ("88", Some(88)),
+        ("api-usage=18/15000", Some(14_982)),
+        (
+            "api-usage=17/250; per-app-api-usage=17/250(appName=x)",
+            Some(233),
+        ),
+        ("api-usage=300/250", Some(0)),
+        ("api-usage=18", None),
+        ("a=b/c", None),
+        ("-1", None),
+        ("", None),
+    ] {
+        let value = HeaderValue::from_str(text).unwrap();
+        assert_eq!(remaining(&value), left, "{text:?}");
+    }
+}
+
+#[test]
+fn a_cost_is_a_number_somewhere_in_an_answer() {
+    for (body, cost) in [
+        (r#"{"c":{"actual":7}}"#, Some(7)),
+        (r#"{"c":{"actual":6.2}}"#, Some(7)),
+        (r#"{"c":{"actual":-3.0}}"#, Some(0)),
+        (r#"{"c":{"actual":"7"}}"#, None),
+        (r#"{"c":"#, None),
+    ] {
+        assert_eq!(cost_in(body.as_bytes(), "/c/actual"), cost, "{body}");
+    }
+}

@@ -1,11 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
 use crate::Mapping;
-use crate::connection::Class;
 use proptest::prelude::*;
 use serde_json::json;
 use std::sync::Arc;
 use tidegate_domain::id::{ConnectionId, TenantId};
+use tidegate_domain::job::Class;
 use tidegate_domain::manifest::Manifest;
 
 fn endpoint(name: &str, base_url: &str, paths: &[&str]) -> Endpoint {
@@ -45,7 +45,9 @@ fn connection(endpoints: Vec<Endpoint>) -> Connection {
         secrets: std::collections::BTreeMap::new(),
         oauth_app: None,
         account: None,
+        quota_share: None,
         class: Class::Live,
+        connector: None,
     }
 }
 

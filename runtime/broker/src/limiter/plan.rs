@@ -1,13 +1,17 @@
 //! The limits of one connection, by bucket, and the permit to send.
 
-use super::{DEFAULT_BUCKET, Group, Ledger, PlannedLimit, THROTTLE_BACKOFF, scope_key};
+use super::THROTTLE_BACKOFF;
+use super::group::{Asked, Group};
+use super::ledger::Ledger;
+use super::terms::CostSource;
+use crate::Error;
 use crate::answer;
-use crate::{Class, Connection, Error};
 use http::HeaderMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidegate_domain::limit::{MS, Nanos, SlotId};
-use tidegate_domain::manifest::LimitScope;
+use tidegate_domain::job::Class;
+use tidegate_domain::limit::{LaneId, MS, Nanos, Request, SlotId};
+use tidegate_store::limits::BlockId;
 use tokio::time::Instant;
 
 /// How long a permit may wait for a token. An older one is asked for again, so that
@@ -16,26 +20,56 @@ pub(super) const SEND_WITHIN_MS: u64 = 5_000;
 
 /// The limits of one connection.
 pub(crate) struct Plan {
-    group: Arc<Group>,
-    class: usize,
+    pub(super) group: Arc<Group>,
+    /// The keys that are kept as long as this is.
+    pub(super) keys: Vec<Arc<str>>,
+    /// The key whose gates close.
+    pub(super) account: Arc<str>,
+    pub(super) class: Class,
+    pub(super) tenant: u32,
     /// Closed while the provider says `Retry-After`, for all of the account.
-    account_gate: SlotId,
-    buckets: BTreeMap<String, Arc<Bucket>>,
+    pub(super) account_gate: SlotId,
+    pub(super) buckets: BTreeMap<String, Arc<Bucket>>,
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        let mut state = self.group.lock();
+        for key in &self.keys {
+            if let Some(key) = state.keys.get_mut(key) {
+                key.plans = key.plans.saturating_sub(1);
+            }
+        }
+    }
 }
 
 /// The limits of one bucket.
 pub(crate) struct Bucket {
     /// Closed while the provider says "too many" and not until when.
-    gate: SlotId,
-    slots: Arc<[SlotId]>,
-    ledgers: Vec<Arc<Ledger>>,
-    headers: Vec<LimitHeaders>,
+    pub(super) gate: SlotId,
+    pub(super) lane: LaneId,
+    pub(super) slots: Box<[SlotId]>,
+    pub(super) draws: Vec<Drawn>,
+    pub(super) headers: Vec<LimitHeaders>,
+    pub(super) cost: CostSource,
 }
 
-struct LimitHeaders {
-    slot: SlotId,
-    remaining: Option<String>,
-    reset: Option<String>,
+/// A limit that units are drawn from durably.
+pub(super) struct Drawn {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) counts_requests: bool,
+}
+
+impl Drawn {
+    fn units(&self, units: u64) -> u64 {
+        if self.counts_requests { 1 } else { units }
+    }
+}
+
+pub(super) struct LimitHeaders {
+    pub(super) slot: SlotId,
+    pub(super) remaining: Option<String>,
+    pub(super) reset: Option<String>,
 }
 
 /// Why a request may not go.
@@ -48,64 +82,15 @@ pub(crate) enum Refused {
 }
 
 impl Plan {
-    pub(super) fn new(
-        connection: &Connection,
-        group: Arc<Group>,
-        limits: &[PlannedLimit<'_>],
-    ) -> Self {
-        let account = scope_key(connection, LimitScope::RemoteAccount);
-        let declared = &connection.manifest.limits;
-        let mut names: Vec<&str> = declared
-            .iter()
-            .flat_map(|limit| limit.buckets.iter().map(String::as_str))
-            .collect();
-        names.push(DEFAULT_BUCKET);
-        let mut state = group.lock();
-        let account_gate = state.gate(account.clone());
-        let buckets = names.into_iter().map(|name| {
-            let gate = state.gate(format!("{account}/{name}"));
-            let of_bucket = || {
-                let named =
-                    |limit: &&PlannedLimit<'_>| limit.limit.buckets.iter().any(|b| b == name);
-                limits.iter().filter(named)
-            };
-            let bucket = Bucket {
-                gate,
-                slots: [account_gate, gate]
-                    .into_iter()
-                    .chain(of_bucket().map(|limit| limit.slot))
-                    .collect(),
-                ledgers: of_bucket()
-                    .filter_map(|limit| limit.ledger.clone())
-                    .collect(),
-                headers: of_bucket()
-                    .map(|limit| LimitHeaders {
-                        slot: limit.slot,
-                        remaining: limit.limit.remaining_header.clone(),
-                        reset: limit.limit.reset_header.clone(),
-                    })
-                    .collect(),
-            };
-            (name.to_owned(), Arc::new(bucket))
-        });
-        let buckets = buckets.collect();
-        drop(state);
-        Self {
-            group,
-            class: match connection.class {
-                Class::Live => 0,
-                Class::Incremental => 1,
-                Class::History => 2,
-            },
-            account_gate,
-            buckets,
-        }
+    /// The clock that limits go by.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.group.clock.now_ms()
     }
 
     /// The bucket of this name. A name that the manifest does not declare has no
     /// limits of its own, so a guest may not make one up.
     pub(crate) fn bucket(&self, name: Option<&str>) -> Option<&Arc<Bucket>> {
-        self.buckets.get(name.unwrap_or(DEFAULT_BUCKET))
+        self.buckets.get(name.unwrap_or(super::DEFAULT_BUCKET))
     }
 
     /// Waits until all limits of the bucket allow the units, at most until
@@ -116,62 +101,109 @@ impl Plan {
         units: u64,
         give_up: Instant,
     ) -> Result<Result<Permit, Refused>, Error> {
-        let queued = self.group.enqueue(self.class, &bucket.slots, units);
-        if let Err(refused) = queued.admitted(give_up).await {
-            return Ok(Err(refused));
+        let request = Request {
+            lane: bucket.lane,
+            class: self.class,
+            tenant: self.tenant,
+            units,
+        };
+        match self.group.ask(request) {
+            Ok(Asked::Admitted) => {}
+            Ok(Asked::Never) => return Ok(Err(Refused::Never)),
+            Ok(Asked::Queued(queued)) => {
+                if let Err(refused) = queued.admitted(give_up).await {
+                    return Ok(Err(refused));
+                }
+            }
+            // So many wait that this one would wait in vain.
+            Err(_) => return Ok(Err(Refused::Until(self.now_ms() + 1_000))),
         }
-        let permit = Permit {
+        let mut permit = Permit {
             group: Arc::clone(&self.group),
             bucket: Arc::clone(bucket),
             units,
-            admitted_at: self.group.clock.now(),
+            admitted_at: self.group.clock.now().now,
             stage: Stage::Admitted,
+            blocks: Vec::new(),
         };
-        for ledger in &bucket.ledgers {
-            ledger.draw(units).await?;
+        for drawn in &bucket.draws {
+            let block = drawn.ledger.draw(drawn.units(units)).await?;
+            permit.blocks.push(block);
         }
         Ok(Ok(permit))
     }
 
-    /// The provider refused for a limit: nothing of the account goes before
-    /// `retry_after_ms` have passed; where it did not say, nothing of the bucket for
-    /// a while that grows. Returns when the bucket opens again.
+    /// How far the bucket's fullest limit is used up, from 0 to 1; none without one.
+    pub(crate) fn utilization(&self, bucket: &Bucket) -> Option<f64> {
+        let moment = self.group.clock.now();
+        self.group
+            .lock()
+            .admission
+            .utilization(&bucket.slots, moment)
+    }
+
+    /// The provider refused for a limit: the bucket goes half as fast from now on, and
+    /// nothing of the account goes before `retry_after_ms` have passed; where it did
+    /// not say, nothing of the bucket for a while that grows. Returns when the bucket
+    /// opens again.
     pub(crate) fn throttled(
         &self,
         bucket: &Bucket,
         retry_after_ms: Option<u64>,
         random: u64,
     ) -> Nanos {
-        self.group.change(|state, now| {
+        self.group.change(|state, moment| {
+            let now = moment.now;
+            let was_open = state.admission.opens_at(&bucket.slots) <= now;
+            if was_open {
+                // Answers to one storm count once.
+                state.admission.slow_down(bucket.lane, now);
+            }
             if let Some(wait_ms) = retry_after_ms {
                 let until = now.saturating_add(wait_ms.saturating_mul(MS));
-                state.admission.close(self.account_gate, until);
+                let account = &self.account;
+                self.group
+                    .close(state, account, self.account_gate, now, until);
             } else if state.admission.opens_at(&[bucket.gate]) <= now {
-                // Answers to one storm count once.
-                let storms = state.storms.entry(bucket.gate).or_insert(0);
-                *storms = storms.saturating_add(1);
-                let half = THROTTLE_BACKOFF.ceiling_after(*storms) / 2;
-                let wait_ms = half + THROTTLE_BACKOFF.wait_ms(*storms, random) / 2;
-                state
-                    .admission
-                    .close(bucket.gate, now.saturating_add(wait_ms * MS));
+                let storms = self.storms(state, bucket);
+                let half = THROTTLE_BACKOFF.ceiling_after(storms) / 2;
+                let wait_ms = half + THROTTLE_BACKOFF.wait_ms(storms, random) / 2;
+                let until = now.saturating_add(wait_ms * MS);
+                self.group
+                    .close(state, &self.account, bucket.gate, now, until);
             }
             state.admission.opens_at(&bucket.slots)
         })
     }
 
+    /// One more storm in a row.
+    fn storms(&self, state: &mut super::group::State, bucket: &Bucket) -> u32 {
+        let key = state.key(&self.account);
+        let gate = key.gates.iter_mut().find(|gate| gate.slot == bucket.gate);
+        gate.map_or(1, |gate| {
+            gate.storms = gate.storms.saturating_add(1);
+            gate.storms
+        })
+    }
+
     /// The provider refused for long: nothing of the bucket goes before then.
     pub(crate) fn parked(&self, bucket: &Bucket, wait_ms: u64) -> Nanos {
-        self.group.change(|state, now| {
-            let until = now.saturating_add(wait_ms.saturating_mul(MS));
-            state.admission.close(bucket.gate, until);
+        self.group.change(|state, moment| {
+            let until = moment.now.saturating_add(wait_ms.saturating_mul(MS));
+            self.group
+                .close(state, &self.account, bucket.gate, moment.now, until);
             state.admission.opens_at(&bucket.slots)
         })
     }
 
     /// The provider served a request: a storm is over.
     pub(crate) fn served(&self, bucket: &Bucket) {
-        self.group.lock().storms.remove(&bucket.gate);
+        let mut state = self.group.lock();
+        let key = state.key(&self.account);
+        let gate = key.gates.iter_mut().find(|gate| gate.slot == bucket.gate);
+        if let Some(gate) = gate {
+            gate.storms = 0;
+        }
     }
 
     /// When the bucket's spent limits reset, by the answer's headers.
@@ -199,12 +231,14 @@ pub(crate) struct Permit {
     units: u64,
     admitted_at: Nanos,
     stage: Stage,
+    /// What was drawn, in the order of the bucket's ledgers.
+    blocks: Vec<BlockId>,
 }
 
 impl Permit {
     /// Whether it still holds: no gate closed since, and it is fresh.
     pub(crate) fn is_open(&self) -> bool {
-        let now = self.group.clock.now();
+        let now = self.group.clock.now().now;
         let opens = self.group.lock().admission.opens_at(&self.bucket.slots);
         opens <= now && now.saturating_sub(self.admitted_at) < SEND_WITHIN_MS * MS
     }
@@ -217,33 +251,64 @@ impl Permit {
     /// The headers came: the provider has counted; and what it says is left holds
     /// for everyone.
     pub(crate) fn answered(&mut self, headers: &HeaderMap) {
-        self.stage = Stage::Answered;
-        self.group.change(|state, now| {
-            state
-                .admission
-                .answered(&self.bucket.slots, self.units, now);
+        let cost = &self.bucket.cost;
+        let named = cost.header.as_ref().and_then(|name| headers.get(name));
+        let actual = named.and_then(answer::whole_number);
+        // A cost that stands in the body is settled when that is read.
+        if actual.is_some() || cost.pointer.is_none() {
+            self.settle(actual.unwrap_or(self.units));
+        }
+        self.group.change(|state, moment| {
             for limit in &self.bucket.headers {
                 let named = limit.remaining.as_ref().and_then(|name| headers.get(name));
-                if let Some(remaining) = named.and_then(answer::whole_number) {
-                    state.admission.learn(limit.slot, now, remaining);
+                let meter = state.admission.meter(limit.slot);
+                if let (Some(remaining), Some(meter)) = (named.and_then(answer::remaining), meter) {
+                    meter.learn(moment, remaining);
                 }
             }
         });
+    }
+
+    /// The body came: it may say what the request cost.
+    pub(crate) fn received(&mut self, body: &[u8]) {
+        if self.stage != Stage::Sent {
+            return;
+        }
+        let pointer = self.bucket.cost.pointer.as_deref();
+        let actual = pointer.and_then(|pointer| answer::cost_in(body, pointer));
+        self.settle(actual.unwrap_or(self.units));
+    }
+
+    fn settle(&mut self, actual: u64) {
+        self.stage = Stage::Answered;
+        let (lane, units) = (self.bucket.lane, self.units);
+        self.group.change(|state, moment| {
+            state.admission.answered(lane, units, actual, moment);
+        });
+        for (drawn, block) in self.bucket.draws.iter().zip(&self.blocks) {
+            let (reserved, actual) = (drawn.units(units), drawn.units(actual));
+            drawn.ledger.answered(*block, reserved, actual);
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.group.change(|state, now| {
-            let slots = &self.bucket.slots;
-            match self.stage {
-                Stage::Admitted => state.admission.returned(slots, self.units),
-                Stage::Sent => {
-                    state.admission.answered(slots, self.units, now);
-                    state.admission.finished(slots);
+        let lane = self.bucket.lane;
+        match self.stage {
+            Stage::Admitted => {
+                for (drawn, block) in self.bucket.draws.iter().zip(&self.blocks) {
+                    drawn.ledger.returned(*block, drawn.units(self.units));
                 }
-                Stage::Answered => state.admission.finished(slots),
+                let units = self.units;
+                self.group
+                    .change(|state, _| state.admission.returned(lane, units));
+                return;
             }
-        });
+            // No answer came: the provider may have counted it all the same.
+            Stage::Sent => self.settle(self.units),
+            Stage::Answered => {}
+        }
+        self.group.change(|state, _| state.admission.finished(lane));
     }
 }

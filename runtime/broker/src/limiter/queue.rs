@@ -1,18 +1,21 @@
 //! Waiting for a turn.
 
-use super::{Group, Refused};
-use std::sync::Arc;
-use tidegate_domain::limit::{MS, SlotId, Ticket, Turn};
+use super::Refused;
+use super::group::Group;
+use std::time::Duration;
+use tidegate_domain::limit::{MS, Nanos, Request, Ticket, Turn};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// How often those look who wait behind others: whoever is first may be slow to.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A place in the queue; dropping it leaves, or gives back what was admitted.
 pub(super) struct Queued<'a> {
     pub(super) group: &'a Group,
     pub(super) ticket: Ticket,
     pub(super) turn: watch::Receiver<Turn>,
-    pub(super) slots: Arc<[SlotId]>,
-    pub(super) units: u64,
+    pub(super) request: Request,
     /// The units are a permit's now.
     pub(super) taken: bool,
 }
@@ -20,14 +23,14 @@ pub(super) struct Queued<'a> {
 impl Queued<'_> {
     /// Waits for the turn.
     pub(super) async fn admitted(mut self, give_up: Instant) -> Result<(), Refused> {
-        let clock = self.group.clock;
+        let clock = &self.group.clock;
         let latest = clock.at(give_up);
         loop {
             let turn = *self.turn.borrow_and_update();
             let opens = match turn {
                 Turn::Admitted => {
                     self.taken = true;
-                    self.group.lock().waiting.remove(&self.ticket);
+                    self.group.lock().taken(self.ticket);
                     return Ok(());
                 }
                 Turn::Never => return Err(Refused::Never),
@@ -36,20 +39,28 @@ impl Queued<'_> {
             if let Some(opens) = opens.filter(|&opens| opens > latest) {
                 return Err(Refused::Until(opens.div_ceil(MS)));
             }
+            let look = opens.map_or_else(|| Instant::now() + LOOK_EVERY, |at| clock.instant(at));
             tokio::select! {
                 changed = self.turn.changed() => {
                     changed.expect("the sender stays with the group until this leaves");
                 }
-                () = tokio::time::sleep_until(opens.map_or(give_up, |at| clock.instant(at))) => {
+                () = tokio::time::sleep_until(look.min(give_up)) => {
                     self.group.change(|_, _| ());
-                    if opens.is_none() && !matches!(*self.turn.borrow(), Turn::Admitted) {
-                        // Behind others, with no time known: as long again.
-                        let again = clock.now().saturating_add(1000 * MS);
-                        return Err(Refused::Until(again.div_ceil(MS)));
+                    let late = Instant::now() >= give_up;
+                    if late && !matches!(*self.turn.borrow(), Turn::Admitted) {
+                        return Err(Refused::Until(self.opens().div_ceil(MS)));
                     }
                 }
             }
         }
+    }
+
+    /// When to ask again: when the first of the lane may go, or else in a while.
+    fn opens(&self) -> Nanos {
+        let now = self.group.clock.now().now;
+        let first = self.group.lock().admission.opens(self.ticket);
+        let later = now.saturating_add(1_000 * MS);
+        first.filter(|opens| *opens > now).unwrap_or(later)
     }
 }
 
@@ -59,12 +70,7 @@ impl Drop for Queued<'_> {
             return;
         }
         self.group.change(|state, _| {
-            let left = state.admission.leave(self.ticket);
-            let sender = state.waiting.remove(&self.ticket);
-            let admitted = sender.is_some_and(|sender| *sender.borrow() == Turn::Admitted);
-            if !left && admitted {
-                state.admission.returned(&self.slots, self.units);
-            }
+            state.left(self.ticket, self.request.lane, self.request.units);
         });
     }
 }

@@ -1,12 +1,19 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 //! With a clock that tests move: paces need no store, so no other thread runs.
+mod cost;
+mod memory;
+mod simulation;
+
 use super::*;
-use crate::Class;
+use crate::OauthApp;
+use crate::config::LimitSetting;
 use std::time::Duration;
-use tidegate_domain::id::{ConnectionId, TenantId};
-use tidegate_domain::manifest::LimitRule;
+use tidegate_domain::id::ConnectionId;
+use tidegate_domain::job::Class;
+use tidegate_domain::manifest::{Limit, LimitRule, Manifest};
 use tidegate_store::SqliteStore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 fn manifest(limits: Vec<Limit>) -> Manifest {
     Manifest {
@@ -35,7 +42,9 @@ fn connection(limits: Vec<Limit>, class: Class) -> Connection {
         secrets: std::collections::BTreeMap::new(),
         oauth_app: None,
         account: None,
+        quota_share: None,
         class,
+        connector: None,
     }
 }
 
@@ -51,10 +60,28 @@ fn limit(bucket: &str, rule: LimitRule, capacity: u32) -> Limit {
     }
 }
 
+/// A limiter on a clock that the test moves.
+fn limiter_on(store: Arc<dyn LimitStore>, clock: Clock, config: Config) -> Limiter {
+    let limiter = Limiter::new(Arc::new(config), store);
+    let running = limiter.with_clock(clock);
+    assert!(limiter.running.set(running).is_ok());
+    limiter
+}
+
 fn limiter() -> (tempfile::TempDir, Limiter) {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
-    (dir, Limiter::new(1.0, store))
+    let clock = Clock::simulated(START, None);
+    (dir, limiter_on(store, clock, Config::default()))
+}
+
+/// Some moment in 2026.
+const START: u64 = 1_790_000_123_456_000_000;
+
+impl Limiter {
+    fn now(&self) -> u64 {
+        self.running.get().unwrap().clock.now().now
+    }
 }
 
 async fn admit(plan: &Plan, bucket: &str, patience: Duration) -> Result<Permit, Refused> {
@@ -135,7 +162,8 @@ async fn who_leaves_the_queue_holds_nobody_up_and_keeps_nothing() {
 
 fn plan_is_idle(limiter: &Limiter) -> bool {
     let groups = limiter.groups.lock().unwrap();
-    groups.values().all(|group| group.lock().waiting.is_empty())
+    let mut groups = groups.by_key.values();
+    groups.all(|group| group.lock().is_idle())
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,7 +202,7 @@ async fn storms_close_the_bucket_longer_each_time_and_answers_end_them() {
     let bucket = plan.bucket(None).unwrap();
     let mut waits = Vec::new();
     for _ in 0..9 {
-        let now = limiter.clock().now();
+        let now = limiter.now();
         let until = plan.throttled(bucket, None, u64::MAX);
         assert_eq!(
             plan.throttled(bucket, None, 0),
@@ -182,13 +210,186 @@ async fn storms_close_the_bucket_longer_each_time_and_answers_end_them() {
             "one storm counts once"
         );
         waits.push((until - now) / (1000 * MS));
-        tokio::time::sleep_until(limiter.clock().instant(until)).await;
+        let left = Duration::from_nanos(until - limiter.now());
+        tokio::time::sleep(left).await;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     plan.served(bucket);
-    let now = limiter.clock().now();
+    let now = limiter.now();
     assert_eq!(
         (plan.throttled(bucket, None, u64::MAX) - now) / (1000 * MS),
         1
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_lowers_replaces_and_adds_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let store: Arc<dyn LimitStore> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    let setting = |capacity, instead, account: Option<&str>| LimitSetting {
+        connector: "crm".to_owned(),
+        account: account.map(str::to_owned),
+        buckets: Vec::new(),
+        scope: LimitScope::RemoteAccount,
+        rule: LimitRule::Concurrent,
+        capacity,
+        per_ms: 0,
+        counts_requests: false,
+        instead,
+    };
+    for (settings, allowed) in [
+        (vec![], 3),
+        (vec![setting(2, false, None)], 2),
+        (vec![setting(9, false, None)], 3),
+        (vec![setting(5, true, None)], 5),
+        (vec![setting(5, true, Some("another"))], 3),
+        (vec![setting(5, true, Some("portal"))], 5),
+    ] {
+        let config = Config {
+            limits: settings.clone(),
+            ..Config::default()
+        };
+        let clock = Clock::simulated(START, None);
+        let limiter = limiter_on(Arc::clone(&store), clock, config);
+        let declared = vec![limit("default", LimitRule::Concurrent, 3)];
+        let mut connection = connection(declared, Class::Live);
+        connection.account = Some("portal".to_owned());
+        let plan = limiter.plan(&connection).await.unwrap();
+        let mut held = Vec::new();
+        while let Ok(permit) = admit(&plan, "default", Duration::ZERO).await {
+            held.push(permit);
+        }
+        assert_eq!(held.len(), allowed, "{settings:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_leaves_a_part_to_other_applications_and_the_least_part_holds() {
+    let (_dir, limiter) = limiter();
+    let of = |id: &str, quota_share| {
+        let mut app = limit("default", LimitRule::Concurrent, 100);
+        app.scope = LimitScope::Application;
+        let limits = vec![limit("default", LimitRule::Concurrent, 10), app];
+        let mut connection = connection(limits, Class::Live);
+        connection.id = ConnectionId::parse(id).unwrap();
+        connection.account = Some("portal".to_owned());
+        connection.quota_share = quota_share;
+        connection.oauth_app = Some(OauthApp {
+            client_id: format!("app-{id}"),
+            client_secret: "secret".into(),
+        });
+        connection
+    };
+    let whole = limiter.plan(&of("a", None)).await.unwrap();
+    let views = limiter.view(&of("a", None)).await.unwrap();
+    assert_eq!((views[0].capacity, views[1].capacity), (10, 100));
+    let _half = limiter.plan(&of("b", Some(50))).await.unwrap();
+    let mut held = Vec::new();
+    while let Ok(permit) = admit(&whole, "default", Duration::ZERO).await {
+        held.push(permit);
+    }
+    assert_eq!(held.len(), 5);
+    let views = limiter.view(&of("b", Some(50))).await.unwrap();
+    assert_eq!((views[0].declared, views[0].capacity), (10, 5));
+    assert_eq!((views[0].used, views[0].remaining), (5, 0));
+    assert_eq!(
+        views[1].capacity, 100,
+        "an application's limit is nobody else's"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_accounts_are_forgotten_once_their_limits_have_recovered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    let config = Config {
+        limit_accounts_max: 2,
+        ..Config::default()
+    };
+    let limiter = limiter_on(store, Clock::simulated(START, None), config);
+    let of = |account: &str| {
+        let limits = vec![limit("default", LimitRule::Paced(1), 1)];
+        let mut connection = connection(limits, Class::Live);
+        connection.account = Some(account.to_owned());
+        connection
+    };
+    let mut used = Vec::new();
+    for account in ["a", "b"] {
+        used.push(limiter.plan(&of(account)).await.unwrap());
+    }
+    for plan in &used {
+        admit(plan, "default", LONG).await.unwrap().sent();
+    }
+    let full = limiter.plan(&of("c")).await.err().unwrap();
+    assert!(matches!(full, Error::TooManyAccounts { max: 2 }), "{full}");
+    drop(used);
+    assert!(
+        limiter.plan(&of("c")).await.is_err(),
+        "neither has recovered"
+    );
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let held = limiter.plan(&of("c")).await.unwrap();
+    assert!(limiter.plan(&of("d")).await.is_ok());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(limiter.plan(&of("e")).await.is_ok(), "d is idle");
+    admit(&held, "default", LONG).await.unwrap().sent();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cost_is_reserved_by_its_estimate_and_settled_by_the_answer() {
+    let (_dir, limiter) = limiter();
+    let points = limit("default", LimitRule::Paced(100), 100);
+    let mut requests = limit("default", LimitRule::Concurrent, 50);
+    requests.per_ms = 0;
+    let mut connection = connection(vec![points, requests], Class::Live);
+    let mut manifest = (*connection.manifest).clone();
+    manifest.extra =
+        r#"{"limits":[{"cost_header":"x-cost","cost_pointer":"/cost"},{"counts":"requests"}]}"#
+            .to_owned();
+    connection.manifest = Arc::new(manifest);
+    let plan = limiter.plan(&connection).await.unwrap();
+    let bucket = plan.bucket(None).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let used = async || {
+        let views = limiter.view(&connection).await.unwrap();
+        views[0].used
+    };
+    let spend = async |units| {
+        let admitted = plan.admit(bucket, units, Instant::now()).await;
+        let mut permit = admitted.unwrap().unwrap();
+        permit.sent();
+        permit
+    };
+    let mut by_header = spend(60).await;
+    assert_eq!(used().await, 60);
+    let mut headers = http::HeaderMap::new();
+    headers.insert("x-cost", "10".parse().unwrap());
+    by_header.answered(&headers);
+    assert_eq!(used().await, 10);
+    let mut by_body = spend(20).await;
+    by_body.answered(&http::HeaderMap::new());
+    by_body.received(br#"{"cost": 44.5}"#);
+    assert_eq!(used().await, 55);
+    let mut unknown = spend(5).await;
+    unknown.answered(&http::HeaderMap::new());
+    unknown.received(b"[]");
+    assert_eq!(used().await, 60);
+    drop(spend(7).await); // no answer came: it counts as spent
+    assert_eq!(used().await, 67);
+}
+
+#[test]
+fn what_extra_says_of_limits_is_checked() {
+    for (extra, sound) in [
+        ("", true),
+        (r#"{"blind":true}"#, true),
+        (r#"{"limits":[{"counts":"requests"}]}"#, true),
+        (r#"{"limits":[{"counts":"sheep"}]}"#, false),
+        (r#"{"limits":[{},{}]}"#, false),
+        (r#"{"limits":[{"cost":1}]}"#, false),
+    ] {
+        let mut manifest = manifest(vec![limit("default", LimitRule::Concurrent, 1)]);
+        manifest.extra = extra.to_owned();
+        assert_eq!(check_manifest(&manifest).is_ok(), sound, "{extra}");
+    }
 }

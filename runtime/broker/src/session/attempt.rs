@@ -1,22 +1,24 @@
 //! One try: sign, send, read, judge.
 
 use super::checked::Checked;
-use super::random;
 use super::ready::Signature;
+use super::{Way, random};
 use crate::broker::Shared;
-use crate::call::Meters;
+use crate::call::Tally;
 use crate::dial::HttpClient;
 use crate::endpoint::Allowed;
-use crate::limiter::{Bucket, Permit, Plan};
+use crate::limiter::{Permit, Plan};
 use crate::transport::{self, Broken, Received};
-use crate::{FetchFault, Origin, Response, answer};
+use crate::{Connection, FetchFault, Meter, Origin, Response, answer, flow};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::Full;
 use std::time::Duration;
 use tidegate_domain::limit::MS;
-use tidegate_domain::manifest::{Manifest, ResponseClass};
+use tidegate_domain::manifest::ResponseClass;
 use tidegate_store::clock::now_ms;
+use tidegate_store::flow::RequestRecord;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 /// How long a long limit lasts where the provider does not say: one question in a
@@ -41,10 +43,10 @@ pub(super) enum Verdict {
 pub(super) struct Attempt<'a> {
     pub(super) shared: &'a Shared,
     pub(super) client: HttpClient<Full<Bytes>>,
-    pub(super) manifest: &'a Manifest,
-    pub(super) plan: &'a Plan,
-    pub(super) bucket: &'a Bucket,
-    pub(super) meters: Meters<'a>,
+    pub(super) connection: &'a Connection,
+    pub(super) way: Way<'a>,
+    /// How long the request waited for its limits.
+    pub(super) waited: Duration,
 }
 
 impl Attempt<'_> {
@@ -64,14 +66,20 @@ impl Attempt<'_> {
         let span = tracing::info_span!(
             "http.client.request",
             otel.kind = "client",
-            connector.name = %self.manifest.id,
+            connector.name = %self.connection.manifest.id,
             http.request.method = %request.method(),
             server.address = allowed.url.host_str(),
             http.response.status_code = tracing::field::Empty,
             error.type = tracing::field::Empty,
         );
-        let exchange = self.exchange(checked, request, &mut permit);
+        let begun = Instant::now();
+        let tally = self.way.meters.tally();
+        let exchange = self.exchange(checked, request, &mut permit, &tally);
         let received = exchange.instrument(span.clone()).await;
+        if let Ok(received) = &received {
+            permit.received(&received.body);
+        }
+        self.record(&allowed, checked, &received, &tally.own, sent_at_ms, begun);
         match &received {
             Ok(received) => span.record("http.response.status_code", received.status),
             Err(broken) => span.record("error.type", tracing::field::display(broken.fault.fault())),
@@ -104,6 +112,7 @@ impl Attempt<'_> {
         checked: &Checked<'_>,
         request: http::Request<Full<Bytes>>,
         permit: &mut Permit,
+        tally: &Tally<'_>,
     ) -> Result<Received, Broken> {
         let config = &self.shared.config;
         let asked = checked.request;
@@ -115,7 +124,7 @@ impl Attempt<'_> {
             request,
             config,
             body_bytes_max.min(config.body_bytes_max),
-            self.meters,
+            self.way.meters.through(tally),
             |headers| permit.answered(headers),
         );
         tokio::time::timeout(timeout, exchange)
@@ -128,6 +137,38 @@ impl Attempt<'_> {
             })
     }
 
+    fn record(
+        &self,
+        allowed: &Allowed,
+        checked: &Checked<'_>,
+        received: &Result<Received, Broken>,
+        own: &Meter,
+        sent_at_ms: u64,
+        begun: Instant,
+    ) {
+        let Some(recorder) = self.shared.recorder.get() else {
+            return;
+        };
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let usage = own.usage();
+        recorder.record(RequestRecord {
+            tenant: self.connection.tenant.clone(),
+            connection: self.connection.id.clone(),
+            origin: self.way.call.origin.as_deref().cloned(),
+            connector: self.connection.connector.clone(),
+            method: http::Method::from(checked.request.method).to_string(),
+            endpoint: allowed.endpoint.clone(),
+            path: flow::template(allowed.url.path()),
+            status: received.as_ref().ok().map(|received| received.status),
+            fault: received.as_ref().err().map(|broken| broken.fault.fault()),
+            bytes_sent: usage.bytes_sent,
+            bytes_received: usage.bytes_received,
+            sent_at_ms,
+            waited_ms: ms(self.waited),
+            took_ms: ms(begun.elapsed()),
+        });
+    }
+
     /// Acts on the class of the answer before the guest sees it.
     fn judge(
         &self,
@@ -138,11 +179,11 @@ impl Attempt<'_> {
         sent_at_ms: u64,
     ) -> Verdict {
         let status = received.status;
-        let class = answer::classify(self.manifest, status, &received.body);
+        let class = answer::classify(&self.connection.manifest, status, &received.body);
         let pause_ms = self.pause_ms(&received.headers);
         let response = Response {
             status,
-            headers: answer::shown_headers(self.manifest, &received.headers),
+            headers: answer::shown_headers(&self.connection.manifest, &received.headers),
             body: received.body,
             endpoint: allowed.endpoint,
             role: allowed.role,
@@ -150,7 +191,7 @@ impl Attempt<'_> {
         };
         match class {
             ResponseClass::Success | ResponseClass::Permanent => {
-                self.plan.served(self.bucket);
+                self.way.plan.served(self.way.bucket);
                 Verdict::Done(Ok(response))
             }
             ResponseClass::Auth => {
@@ -164,9 +205,9 @@ impl Attempt<'_> {
             }
             ResponseClass::ThrottledShort => self.throttled(&received.headers, pause_ms),
             ResponseClass::ThrottledLong => {
-                let reset_ms = Plan::reset_wait_ms(self.bucket, &received.headers, now_ms());
+                let reset_ms = Plan::reset_wait_ms(self.way.bucket, &received.headers, now_ms());
                 let wait_ms = pause_ms.or(reset_ms).unwrap_or(LONG_WAIT_MS);
-                let until = self.plan.parked(self.bucket, wait_ms);
+                let until = self.way.plan.parked(self.way.bucket, wait_ms);
                 Verdict::Done(Err(throttled_until(until)))
             }
             ResponseClass::Transient => {
@@ -185,15 +226,14 @@ impl Attempt<'_> {
     }
 
     fn pause_ms(&self, headers: &HeaderMap) -> Option<u64> {
-        answer::retry_after_ms(headers, self.shared.limiter.clock().now_ms())
+        answer::retry_after_ms(headers, now_ms())
     }
 
     fn throttled(&self, headers: &HeaderMap, pause_ms: Option<u64>) -> Verdict {
-        let now_ms = self.shared.limiter.clock().now_ms();
-        let pause_ms = pause_ms.or_else(|| Plan::reset_wait_ms(self.bucket, headers, now_ms));
+        let pause_ms = pause_ms.or_else(|| Plan::reset_wait_ms(self.way.bucket, headers, now_ms()));
         match random() {
             Ok(random) => {
-                let until = self.plan.throttled(self.bucket, pause_ms, random);
+                let until = self.way.plan.throttled(self.way.bucket, pause_ms, random);
                 Verdict::Throttled(Err(throttled_until(until)))
             }
             Err(fault) => Verdict::Done(Err(fault)),

@@ -135,6 +135,10 @@ impl Inner {
             meters.add(|meter| &meter.limit_waits, 1);
             meters.add(|meter| &meter.limit_wait_ms, waited);
         }
+        if let Some(used) = plan.utilization(bucket) {
+            let connector = self.connection.manifest.id.as_str();
+            tracing::event!(target: "metric", tracing::Level::INFO, ratelimit.budget.utilization = used, connector.name = connector);
+        }
         admitted.map_err(|refused| match refused {
             Refused::Until(until_ms) => FetchFault::Throttled { until_ms },
             Refused::Never => {

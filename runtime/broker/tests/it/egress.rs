@@ -2,7 +2,7 @@
 
 use crate::fixture::{API, Fixture, call, endpoint, fault, fetch, get, request};
 use crate::server::{Server, reply, with};
-use tidegate_broker::{FetchFault, Method, Payload, Request, Target};
+use tidegate_broker::{FetchFault, Method, Payload, Request, Rule, Target};
 use tidegate_domain::Fault;
 
 async fn echo() -> Server {
@@ -119,7 +119,7 @@ async fn private_addresses_are_refused_at_the_dial_by_literal_and_by_name() {
     ] {
         let refusal = fault(&session, at(host)).await;
         assert!(
-            matches!(refusal, FetchFault::Denied(_)),
+            matches!(&refusal, FetchFault::Denied(denial) if denial.rule == Rule::Address),
             "{host}: {refusal:?}"
         );
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate_broker::{
-    Broker, Call, Class, Config, Connection, FetchFault, Keyring, Mapping, Meter, Method, OauthApp,
+    Broker, Call, Config, Connection, FetchFault, Keyring, Mapping, Meter, Method, OauthApp,
     Origin, Payload, Request, Response, Session, Target,
 };
 use tidegate_domain::id::{ConnectionId, TenantId};
+use tidegate_domain::job::Class;
 use tidegate_domain::manifest::{
     AuthKind, AuthMethod, Endpoint, EndpointRole, KeyPart, KeyPlace, Limit, LimitRule, LimitScope,
     Manifest, OauthClient, OauthCode, OauthJwt, ResponseClass, ResponseRule,
@@ -111,7 +112,9 @@ impl Fixture {
                 client_secret: CLIENT_SECRET.into(),
             }),
             account: None,
+            quota_share: None,
             class: Class::Incremental,
+            connector: None,
         }
     }
 
@@ -281,6 +284,7 @@ pub(crate) fn call() -> Call {
         deadline: Instant::now() + Duration::from_secs(60),
         cancel: CancellationToken::new(),
         meter: Arc::new(Meter::default()),
+        origin: None,
     }
 }
 

@@ -253,7 +253,7 @@ async fn manifests_that_cannot_be_served_are_refused_and_not_ignored() {
         let mut limit = rolling(10, 1000);
         limit.rule = LimitRule::Calendar {
             period: CalendarPeriod::Day,
-            zone: Some("Europe/Berlin".to_owned()),
+            zone: Some("Europe/Atlantis".to_owned()),
         };
         manifest.limits = vec![limit];
     });
@@ -278,4 +278,51 @@ async fn a_deadline_ends_the_wait_for_a_limit_with_a_time() {
         matches!(refusal, FetchFault::Throttled { .. }),
         "{refusal:?}"
     );
+}
+
+/// The answer to a request that the provider lets run out of time may never come, but
+/// it has counted it.
+#[tokio::test]
+async fn a_request_that_times_out_counts_as_spent() {
+    let server = Server::start(|_| async { std::future::pending().await }).await;
+    let fixture = Fixture::with(&server, |config, manifest| {
+        manifest.limits = vec![rolling(3, 3_600_000)];
+        config.retries_max = 0;
+        config.patience_ms = 50;
+    });
+    let session = fixture.session();
+    let hasty = || Request {
+        timeout_ms: Some(50),
+        ..get("/v1/x")
+    };
+    for _ in 0..3 {
+        let refusal = fault(&session, hasty()).await;
+        assert!(matches!(refusal, FetchFault::Timeout(_)), "{refusal:?}");
+    }
+    let refusal = fault(&session, hasty()).await;
+    assert!(
+        matches!(refusal, FetchFault::Throttled { .. }),
+        "{refusal:?}"
+    );
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn a_clean_end_gives_back_what_was_reserved_and_not_spent() {
+    let server = Server::start(|_| async { Ok(reply(200, "{}")) }).await;
+    let fixture = Fixture::with(&server, |config, manifest| {
+        manifest.limits = vec![rolling(100, 3_600_000)];
+        config.patience_ms = 50;
+    });
+    for _ in 0..5 {
+        let broker = fixture.second_broker();
+        let session = broker.session(fixture.connection());
+        for _ in 0..7 {
+            assert!(fetch(&session, get("/v1/x")).await.is_ok());
+        }
+        broker.close().await;
+    }
+    let view = fixture.broker.limits(&fixture.connection()).await.unwrap();
+    assert_eq!((view[0].used, view[0].remaining), (35, 65));
+    assert_eq!(server.count(), 35);
 }

@@ -7,6 +7,7 @@ mod bodies;
 mod egress;
 mod faulty;
 mod fixture;
+mod flow;
 mod grant_life;
 mod grants;
 mod hostile;

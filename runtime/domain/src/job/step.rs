@@ -1,6 +1,8 @@
 //! What follows from an event.
 
-use super::{Action, Event, Job, JobState, RetryBudget, Stop, StreamOutcome};
+use super::{
+    Action, Event, Job, JobState, RetryBudget, Stop, StreamOutcome, WARNINGS_MAX, Warning,
+};
 use crate::fault::Fault;
 use crate::id::StreamName;
 
@@ -18,6 +20,10 @@ impl Job {
                 progressed,
             } => {
                 self.report(name, outcome, progressed);
+                Action::None
+            }
+            Event::Warned { name, warnings } => {
+                self.warn(name, warnings);
                 Action::None
             }
             Event::AttemptEnded { now_ms, random } => self.end_attempt(now_ms, random, budget),
@@ -74,6 +80,17 @@ impl Job {
             *known = outcome;
             *self.ended.entry(name).or_default() |= progressed;
         }
+    }
+
+    /// A warning that comes again counts once, as what it says now.
+    fn warn(&mut self, name: StreamName, warnings: Vec<Warning>) {
+        if warnings.is_empty() || !self.streams.contains_key(&name) {
+            return;
+        }
+        let known = self.warnings.entry(name).or_default();
+        known.retain(|warning| !warnings.contains(warning));
+        known.extend(warnings);
+        known.drain(..known.len().saturating_sub(WARNINGS_MAX));
     }
 
     /// The streams that were being read each time fail; those that waited still do.

@@ -19,8 +19,17 @@ fn limit(rule: LimitRule, capacity: u32, per_ms: u64) -> Limit {
     }
 }
 
+fn at(now: Nanos) -> Moment {
+    Moment::at(now)
+}
+
 fn meter(rule: LimitRule, capacity: u32, per_ms: u64) -> Meter {
-    Meter::new(&limit(rule, capacity, per_ms), 1.0, START).unwrap()
+    Meter::new(&limit(rule, capacity, per_ms), 1.0, at(START)).unwrap()
+}
+
+/// Live work, which no reserve holds back.
+fn check(meter: &mut Meter, now: Nanos, units: u64) -> Result<(), Wait> {
+    meter.check(at(now), units, Class::Live)
 }
 
 fn midnight() -> LimitRule {
@@ -41,21 +50,21 @@ fn greedy(meter: &mut Meter, latencies: &[(u64, u64)], span: Nanos) -> Vec<Nanos
         in_flight.sort_unstable_by(|left, right| right.cmp(left));
         while in_flight.last().is_some_and(|&answer| answer <= now) {
             let answer = in_flight.pop().unwrap();
-            meter.answered(answer, 1);
+            meter.answered(at(answer), 1, 1);
         }
-        match meter.check(now, 1) {
+        match check(meter, now, 1) {
             Ok(()) => {
-                meter.commit(now, 1);
+                meter.commit(at(now), 1);
                 let &(arrival, rest) = turn.next().unwrap();
                 counted.push(now + arrival);
                 in_flight.push(now + arrival + rest);
                 in_flight.sort_unstable_by(|left, right| right.cmp(left));
             }
-            Err(Wait::Until(at)) => {
-                assert!(at > now, "waiting for the past");
+            Err(Wait::Until(opens)) => {
+                assert!(opens > now, "waiting for the past");
                 now = in_flight
                     .last()
-                    .map_or(at, |&answer| at.min(answer))
+                    .map_or(opens, |&answer| opens.min(answer))
                     .max(now + 1);
             }
             Err(Wait::Answer) => now = (*in_flight.last().unwrap()).max(now + 1),
@@ -119,9 +128,9 @@ proptest! {
         let mut now = begin;
         let mut admitted = 0_u64;
         while now <= begin + span_ms * MS {
-            match pace.check(now, 1) {
-                Ok(()) => { pace.commit(now, 1); admitted += 1; }
-                Err(Wait::Until(at)) => now = at,
+            match check(&mut pace, now, 1) {
+                Ok(()) => { pace.commit(at(now), 1); admitted += 1; }
+                Err(Wait::Until(opens)) => now = opens,
                 Err(other) => panic!("{other:?}"),
             }
         }
@@ -138,43 +147,14 @@ proptest! {
         let mut now = START;
         for (pause_ms, units) in spent {
             now += pause_ms * MS;
-            if window.check(now, units).is_ok() {
-                window.commit(now, units);
-                window.answered(now, units);
+            if check(&mut window, now, units).is_ok() {
+                window.commit(at(now), units);
+                window.answered(at(now), units, units);
             }
         }
-        if let Err(Wait::Until(at)) = window.check(now, units) {
-            prop_assert!(window.clone().check(at - 1, units).is_err());
-            prop_assert!(window.check(at, units).is_ok());
-        }
-    }
-
-    #[test]
-    fn a_request_spends_in_all_of_its_limits_or_in_none(
-        requests in prop::collection::vec((0_usize..3, 1_u64..6, 0_u64..800), 1..60),
-    ) {
-        let mut admission = Admission::default();
-        let narrow = admission.add(Some(meter(LimitRule::Rolling, 7, 1000)));
-        let wide = admission.add(Some(meter(LimitRule::Rolling, 20, 3000)));
-        let mut now = START;
-        let mut sent: Vec<(Nanos, u64)> = Vec::new();
-        let mut units_of = std::collections::HashMap::new();
-        for (class, units, pause_ms) in requests {
-            now += pause_ms * MS;
-            let ticket = admission.enqueue(class, [narrow, wide].into(), units);
-            units_of.insert(ticket, units);
-            for (ticket, turn) in admission.turns(now) {
-                if turn == Turn::Admitted {
-                    admission.answered(&[narrow, wide], units_of[&ticket], now);
-                    sent.push((now, units_of[&ticket]));
-                }
-            }
-        }
-        for (per, capacity) in [(SECOND, 7), (3 * SECOND, 20)] {
-            for &(begin, _) in &sent {
-                let inside = sent.iter().filter(|(at, _)| (begin..begin + per).contains(at));
-                prop_assert!(inside.map(|(_, units)| units).sum::<u64>() <= capacity);
-            }
+        if let Err(Wait::Until(opens)) = check(&mut window, now, units) {
+            prop_assert!(check(&mut window.clone(), opens - 1, units).is_err());
+            prop_assert!(check(&mut window, opens, units).is_ok());
         }
     }
 }
@@ -197,19 +177,25 @@ fn a_pace_with_demand_is_used_to_95_percent() {
 #[test]
 fn a_pace_starts_empty_so_that_restarts_do_not_add_bursts() {
     let mut pace = meter(LimitRule::Paced(5), 10, 1000);
-    assert_eq!(pace.check(START, 1), Err(Wait::Until(START + 100 * MS)));
-    assert_eq!(pace.check(START + 500 * MS, 5), Ok(()));
-    assert_eq!(pace.check(START + SECOND, 6), Err(Wait::Never));
+    assert_eq!(
+        check(&mut pace, START, 1),
+        Err(Wait::Until(START + 100 * MS))
+    );
+    assert_eq!(check(&mut pace, START + 500 * MS, 5), Ok(()));
+    assert_eq!(check(&mut pace, START + SECOND, 6), Err(Wait::Never));
 }
 
 #[test]
 fn a_unit_in_flight_occupies_its_window_until_the_answer_left_it() {
     let mut window = meter(LimitRule::Rolling, 1, 1000);
-    window.commit(START, 1);
-    assert_eq!(window.check(START + 90 * SECOND, 1), Err(Wait::Answer));
-    window.answered(START + 90 * SECOND, 1);
-    assert!(window.check(START + 91 * SECOND - MS, 1).is_err());
-    assert_eq!(window.check(START + 91 * SECOND + MS, 1), Ok(()));
+    window.commit(at(START), 1);
+    assert_eq!(
+        check(&mut window, START + 90 * SECOND, 1),
+        Err(Wait::Answer)
+    );
+    window.answered(at(START + 90 * SECOND), 1, 1);
+    assert!(check(&mut window, START + 91 * SECOND - MS, 1).is_err());
+    assert_eq!(check(&mut window, START + 91 * SECOND + MS, 1), Ok(()));
 }
 
 #[test]
@@ -222,11 +208,11 @@ fn what_was_not_sent_can_be_spent_again() {
     ] {
         let mut meter = meter(rule.clone(), 1, 1000);
         let now = START + SECOND;
-        assert_eq!(meter.check(now, 1), Ok(()), "{rule:?}");
-        meter.commit(now, 1);
-        assert!(meter.check(now, 1).is_err(), "{rule:?}");
+        assert_eq!(check(&mut meter, now, 1), Ok(()), "{rule:?}");
+        meter.commit(at(now), 1);
+        assert!(check(&mut meter, now, 1).is_err(), "{rule:?}");
         meter.returned(1);
-        assert_eq!(meter.check(now, 1), Ok(()), "{rule:?}");
+        assert_eq!(check(&mut meter, now, 1), Ok(()), "{rule:?}");
     }
 }
 
@@ -235,10 +221,10 @@ fn headers_only_lower_what_is_left() {
     let now = START + 10 * SECOND;
     for rule in [LimitRule::Rolling, LimitRule::Paced(10), midnight()] {
         let mut meter = meter(rule.clone(), 10, 1000);
-        meter.learn(now, 4);
-        meter.learn(now, 900);
-        assert!(meter.check(now, 5).is_err(), "{rule:?}");
-        assert_eq!(meter.check(now, 4), Ok(()), "{rule:?}");
+        meter.learn(at(now), 4);
+        meter.learn(at(now), 900);
+        assert!(check(&mut meter, now, 5).is_err(), "{rule:?}");
+        assert_eq!(check(&mut meter, now, 4), Ok(()), "{rule:?}");
     }
 }
 
@@ -247,49 +233,49 @@ fn units_of_an_earlier_process_stay_spent() {
     let mut window = meter(LimitRule::Rolling, 10, 60_000);
     window.restore(START - 50 * SECOND, 6);
     window.restore(START - 10 * SECOND, 4);
-    let Err(Wait::Until(at)) = window.check(START, 6) else {
+    let Err(Wait::Until(opens)) = check(&mut window, START, 6) else {
         panic!("the window is full")
     };
-    assert!((START + 10 * SECOND..START + 11 * SECOND).contains(&at));
+    assert!((START + 10 * SECOND..START + 11 * SECOND).contains(&opens));
 
     let mut day = meter(midnight(), 10, 0);
     day.restore(START - 400 * 24 * 3600 * SECOND, 9);
     day.restore(START, 9);
-    assert_eq!(day.check(START, 1), Ok(()));
-    assert!(day.check(START, 2).is_err());
+    assert_eq!(check(&mut day, START, 1), Ok(()));
+    assert!(check(&mut day, START, 2).is_err());
 }
 
 #[test]
 fn a_day_is_whole_again_at_midnight_but_for_what_is_in_flight() {
     let mut day = meter(midnight(), 3, 0);
     for _ in 0..3 {
-        day.commit(START, 1);
+        day.commit(at(START), 1);
     }
-    day.answered(START, 1);
-    let Err(Wait::Until(end)) = day.check(START, 1) else {
+    day.answered(at(START), 1, 1);
+    let Err(Wait::Until(end)) = check(&mut day, START, 1) else {
         panic!("the day is spent")
     };
     assert_eq!(end % (24 * 3600 * SECOND), 0);
-    assert_eq!(day.check(end, 1), Ok(()));
-    assert!(day.check(end, 2).is_err());
+    assert_eq!(check(&mut day, end, 1), Ok(()));
+    assert!(check(&mut day, end, 2).is_err());
 }
 
 #[test]
 fn requests_in_flight_are_capped_until_their_last_byte() {
     let mut concurrent = meter(LimitRule::Concurrent, 2, 0);
-    concurrent.commit(START, 1);
-    concurrent.commit(START, 50);
-    concurrent.answered(START, 1);
-    assert_eq!(concurrent.check(START, 1), Err(Wait::Answer));
+    concurrent.commit(at(START), 1);
+    concurrent.commit(at(START), 50);
+    concurrent.answered(at(START), 1, 1);
+    assert_eq!(check(&mut concurrent, START, 1), Err(Wait::Answer));
     concurrent.finished();
-    assert_eq!(concurrent.check(START, 1), Ok(()));
+    assert_eq!(check(&mut concurrent, START, 1), Ok(()));
 }
 
 #[test]
 fn limits_that_cannot_be_counted_are_refused() {
     let zoned = LimitRule::Calendar {
         period: CalendarPeriod::Month,
-        zone: Some("Europe/Berlin".to_owned()),
+        zone: Some("Europe/Atlantis".to_owned()),
     };
     for (rule, capacity, per_ms) in [
         (zoned, 10, 0),
@@ -298,106 +284,221 @@ fn limits_that_cannot_be_counted_are_refused() {
         (LimitRule::Paced(0), 10, 1000),
     ] {
         let limit = limit(rule, capacity, per_ms);
-        assert!(Meter::new(&limit, 1.0, START).is_err(), "{limit:?}");
+        assert!(Meter::new(&limit, 1.0, at(START)).is_err(), "{limit:?}");
     }
 }
 
 #[test]
 fn scaling_keeps_at_least_one_unit_and_never_overflows() {
     let limit = limit(LimitRule::Rolling, 100, 1000);
-    let mut tenfold = Meter::new(&limit, 10.0, START).unwrap();
-    assert_eq!(tenfold.check(START, 1000), Ok(()));
-    assert_eq!(tenfold.check(START, 1001), Err(Wait::Never));
-    let mut tiny = Meter::new(&limit, 1e-9, START).unwrap();
-    assert_eq!(tiny.check(START, 1), Ok(()));
-    let mut huge = Meter::new(&limit, f64::MAX, START).unwrap();
-    assert_eq!(huge.check(START, u64::from(u32::MAX)), Ok(()));
-}
-
-fn admitted(turns: &[(Ticket, Turn)]) -> Vec<Ticket> {
-    let ready = turns.iter().filter(|(_, turn)| *turn == Turn::Admitted);
-    ready.map(|(ticket, _)| *ticket).collect()
+    let mut tenfold = Meter::new(&limit, 10.0, at(START)).unwrap();
+    assert_eq!(check(&mut tenfold, START, 1000), Ok(()));
+    assert_eq!(check(&mut tenfold, START, 1001), Err(Wait::Never));
+    let mut tiny = Meter::new(&limit, 1e-9, at(START)).unwrap();
+    assert_eq!(check(&mut tiny, START, 1), Ok(()));
+    let mut huge = Meter::new(&limit, f64::MAX, at(START)).unwrap();
+    assert_eq!(check(&mut huge, START, u64::from(u32::MAX)), Ok(()));
 }
 
 #[test]
-fn within_a_class_the_first_that_came_goes_first() {
-    let mut admission = Admission::default();
-    let slot = admission.add(Some(meter(LimitRule::Rolling, 2, 1000)));
-    let tickets: Vec<_> = (0..5)
-        .map(|_| admission.enqueue(1, [slot].into(), 1))
-        .collect();
-    assert_eq!(admitted(&admission.turns(START)), tickets[..2]);
-    admission.answered(&[slot], 2, START);
-    assert_eq!(
-        admitted(&admission.turns(START + 2 * SECOND)),
-        tickets[2..4]
-    );
+fn other_work_leaves_live_work_a_fifth_until_the_last_tenth_of_the_day() {
+    const DAY: Nanos = 24 * 3600 * SECOND;
+    let mut day = meter(midnight(), 100, 0);
+    let begin = START / DAY * DAY;
+    day.commit(at(begin), 80);
+    day.answered(at(begin), 80, 80);
+    assert_eq!(check(&mut day, begin, 20), Ok(()));
+    let history = |day: &mut Meter, now, units| day.check(at(now), units, Class::History);
+    let Err(Wait::Until(opens)) = history(&mut day, begin, 10) else {
+        panic!("the reserve was spent")
+    };
+    assert_eq!((opens - begin) / (DAY / 100), 95);
+    assert!(history(&mut day, opens - SECOND, 10).is_err());
+    assert_eq!(history(&mut day, opens, 10), Ok(()));
+    assert_eq!(history(&mut day, begin + DAY - SECOND, 19), Ok(()));
 }
 
 #[test]
-fn a_large_request_is_not_overtaken_where_it_waits() {
-    let mut admission = Admission::default();
-    let shared = admission.add(Some(meter(LimitRule::Rolling, 10, 1000)));
-    let other = admission.add(Some(meter(LimitRule::Rolling, 10, 1000)));
-    admission.enqueue(1, [shared].into(), 5);
-    admission.turns(START);
-    let large = admission.enqueue(1, [shared, other].into(), 10);
-    let small = admission.enqueue(1, [shared].into(), 1);
-    let aside = admission.enqueue(1, [other].into(), 1);
-    assert_eq!(
-        admitted(&admission.turns(START)),
-        [aside],
-        "a full bucket held up another"
-    );
-    admission.answered(&[shared], 5, START);
-    admission.answered(&[other], 1, START);
-    let later = START + 2 * SECOND;
-    assert_eq!(admitted(&admission.turns(later)), [large]);
-    assert!(admission.leave(small));
-    assert!(!admission.leave(large));
-}
-
-#[test]
-fn contending_classes_share_60_30_10_and_leave_nothing_unused() {
-    let mut admission = Admission::default();
-    let slot = admission.add(Some(meter(LimitRule::Rolling, 100, 1000)));
-    let mut classes = std::collections::HashMap::new();
-    for class in 0..3 {
-        for _ in 0..200 {
-            classes.insert(admission.enqueue(class, [slot].into(), 1), class);
+fn a_month_is_paced_but_for_live_work() {
+    const DAY: Nanos = 24 * 3600 * SECOND;
+    let rule = LimitRule::Calendar {
+        period: CalendarPeriod::Month,
+        zone: None,
+    };
+    let mut month = meter(rule, 30_000, 0);
+    let Err(Wait::Until(end)) = check(&mut month, START, 30_000).and_then(|()| {
+        month.commit(at(START), 30_000);
+        let full = check(&mut month, START, 1);
+        month.answered(at(START), 30_000, 0);
+        full
+    }) else {
+        panic!("the month was not spent")
+    };
+    let begin = end - 30 * DAY; // September 2026
+    let mut spent = [0_u64; 30];
+    for (day, spent) in spent.iter_mut().enumerate() {
+        for hour in 0..24 {
+            let now = begin + day as u64 * DAY + hour * DAY / 24;
+            while month.check(at(now), 10, Class::Incremental).is_ok() {
+                month.commit(at(now), 10);
+                month.answered(at(now), 10, 10);
+                *spent += 10;
+            }
         }
     }
-    let mut shares = [0; 3];
-    for ticket in admitted(&admission.turns(START)) {
-        shares[classes[&ticket]] += 1;
-    }
-    assert_eq!(shares, [60, 30, 10]);
-
-    let mut alone = Admission::default();
-    let slot = alone.add(Some(meter(LimitRule::Rolling, 100, 1000)));
-    for _ in 0..200 {
-        alone.enqueue(2, [slot].into(), 1);
-    }
-    assert_eq!(admitted(&alone.turns(START)).len(), 100);
+    let total: u64 = spent.iter().sum();
+    assert!((29_900..=30_000).contains(&total), "{total}");
+    assert!(
+        spent[1..26].iter().all(|one| (780..=820).contains(one)),
+        "{spent:?}"
+    );
+    assert!(
+        spent[0] <= 1_600 && spent[26..].iter().all(|one| *one <= 3_000),
+        "{spent:?}"
+    );
 }
 
 #[test]
-fn nothing_passes_a_closed_gate_before_its_time() {
-    let mut admission = Admission::default();
-    let gate = admission.add(None);
-    admission.close(gate, START + SECOND);
-    admission.close(gate, START + MS);
-    let ticket = admission.enqueue(0, [gate].into(), 1);
-    let waits = Turn::Waiting(Some(START + SECOND));
-    assert_eq!(admission.turns(START + SECOND - 1), [(ticket, waits)]);
-    assert_eq!(admission.turns(START + SECOND), [(ticket, Turn::Admitted)]);
+fn a_clock_that_is_set_forward_opens_no_budget_early() {
+    let mut day = meter(midnight(), 1, 0);
+    day.commit(at(START), 1);
+    day.answered(at(START), 1, 1);
+    let Err(Wait::Until(end)) = check(&mut day, START, 1) else {
+        panic!("the day is spent")
+    };
+    // The system's clock is an hour behind the one that never goes back.
+    let hour = 3600 * SECOND;
+    let behind = |now| Moment { now, behind: hour };
+    assert_eq!(
+        day.check(behind(end), 1, Class::Live),
+        Err(Wait::Until(end + hour))
+    );
+    assert_eq!(day.check(behind(end + hour), 1, Class::Live), Ok(()));
 }
 
 #[test]
-fn a_request_larger_than_a_limit_is_told_so_at_once() {
-    let mut admission = Admission::default();
-    let slot = admission.add(Some(meter(LimitRule::Rolling, 10, 1000)));
-    let ticket = admission.enqueue(0, [slot].into(), 11);
-    assert_eq!(admission.turns(START), [(ticket, Turn::Never)]);
-    assert!(!admission.leave(ticket));
+fn a_cost_is_settled_by_what_the_provider_took() {
+    let now = START + 10 * SECOND;
+    for rule in [LimitRule::Rolling, LimitRule::Paced(10), midnight()] {
+        for (actual, left) in [(2, 8), (7, 3)] {
+            let mut meter = meter(rule.clone(), 10, 1000);
+            meter.commit(at(now), 5);
+            assert!(check(&mut meter, now, 6).is_err(), "{rule:?}");
+            meter.answered(at(now), 5, actual);
+            assert_eq!(check(&mut meter, now, left), Ok(()), "{rule:?}");
+            assert!(check(&mut meter, now, left + 1).is_err(), "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_halves_the_speed_and_twenty_minutes_bring_it_back() {
+    let minute = 60 * SECOND;
+    let mut window = meter(LimitRule::Rolling, 100, 1000);
+    window.slow_down(START);
+    window.slow_down(START);
+    window.commit(at(START), 25);
+    assert!(check(&mut window, START, 1).is_err());
+    window.answered(at(START), 25, 25);
+    let later = START + 5 * minute;
+    assert_eq!(check(&mut window, later, 1), Ok(()));
+    window.commit(at(later), 50);
+    assert!(check(&mut window, later, 1).is_err());
+    window.answered(at(later), 50, 0);
+    assert!(!window.is_recovered(at(later)));
+    assert!(window.is_recovered(at(START + 15 * minute)));
+
+    let mut pace = meter(LimitRule::Paced(1), 10, 1000);
+    pace.slow_down(START);
+    let counted = greedy(&mut pace, &[(0, MS)], 10 * SECOND);
+    assert!((48..=53).contains(&counted.len()), "{}", counted.len());
+
+    let mut large = meter(LimitRule::Rolling, 100, 1000);
+    for _ in 0..9 {
+        large.slow_down(START);
+    }
+    assert_eq!(
+        check(&mut large, START, 100),
+        Ok(()),
+        "a large request never passes"
+    );
+}
+
+#[test]
+fn what_others_spent_is_what_the_provider_last_said() {
+    let minute = 60 * SECOND;
+    let mut day = meter(LimitRule::Rolling, 1_000, 24 * 3600 * 1000);
+    day.commit(at(START), 100);
+    day.answered(at(START), 100, 100);
+    day.learn(at(START), 300);
+    assert!(check(&mut day, START, 301).is_err());
+    // The provider's figures go up and down within a minute.
+    day.learn(at(START + SECOND), 320);
+    assert!(check(&mut day, START + SECOND, 301).is_err());
+    for minutes in 2..5 {
+        day.learn(at(START + minutes * minute), 800);
+    }
+    let now = START + 5 * minute;
+    assert_eq!(check(&mut day, now, 800), Ok(()));
+    assert!(check(&mut day, now, 801).is_err());
+    // Headers never raise what our own count leaves.
+    day.learn(at(now + minute), 1_000_000);
+    assert!(check(&mut day, now + minute, 901).is_err());
+}
+
+#[test]
+fn a_window_of_a_day_takes_a_bounded_list() {
+    let hours = |hours: u64| hours * 3600 * SECOND;
+    let mut day = Window::new(1_000_000, hours(24));
+    for step in 0..200_000 {
+        let now = START + step * 2 * SECOND;
+        day.check(now, 1).unwrap();
+        day.commit(1);
+        day.answered(now, 1, 1);
+    }
+    assert!(day.entries() <= 1_026, "{}", day.entries());
+    let (_, used) = day.gauge(START + 400_000 * SECOND);
+    assert!((43_200..=43_300).contains(&used), "{used}");
+}
+
+#[test]
+fn a_part_of_a_limit_is_left_to_others() {
+    let now = START + 10 * SECOND;
+    for rule in [
+        LimitRule::Rolling,
+        LimitRule::Paced(10),
+        LimitRule::Concurrent,
+        midnight(),
+    ] {
+        let mut meter = meter(rule.clone(), 10, 1000);
+        meter.set_ratio(0.3);
+        for _ in 0..3 {
+            assert_eq!(check(&mut meter, now, 1), Ok(()), "{rule:?}");
+            meter.commit(at(now), 1);
+        }
+        assert!(check(&mut meter, now, 1).is_err(), "{rule:?}");
+        meter.set_ratio(1.0);
+        let later = now + SECOND;
+        assert_eq!(check(&mut meter, later, 1), Ok(()), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_limit_s_utilization_is_what_is_spent_of_it() {
+    for rule in [
+        LimitRule::Paced(8),
+        LimitRule::Rolling,
+        midnight(),
+        LimitRule::Concurrent,
+    ] {
+        let mut meter = meter(rule, 8, 1_000);
+        // A pace starts empty.
+        let now = START + 10 * SECOND;
+        assert_eq!(meter.gauge(at(now)).utilization(), 0.0, "{meter:?}");
+        for _ in 0..2 {
+            check(&mut meter, now, 1).unwrap();
+            meter.commit(at(now), 1);
+        }
+        assert_eq!(meter.gauge(at(now)).utilization(), 0.25, "{meter:?}");
+    }
 }

@@ -87,7 +87,10 @@ fn flat(set: &DocumentSet) -> BTreeMap<DocumentKey, Fields> {
         .syncs
         .iter()
         .map(|(id, sync)| (DocumentKey::Sync(id.clone()), fields(sync)));
-    connections.chain(syncs).collect()
+    let subscriptions = set.subscriptions.iter();
+    let subscriptions =
+        subscriptions.map(|(id, spec)| (DocumentKey::Subscription(id.clone()), fields(spec)));
+    connections.chain(syncs).chain(subscriptions).collect()
 }
 
 fn fields(document: &impl Serialize) -> Fields {

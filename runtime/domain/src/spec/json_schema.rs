@@ -1,8 +1,8 @@
 //! The published JSON Schema (2020-12) of the documents: what editors complete and
 //! check with.
 
-use super::{ConnectionSpec, SyncSpec};
-use crate::id::{ConnectionId, SyncId};
+use super::{ConnectionSpec, DocumentKey, SubscriptionSpec, SyncSpec};
+use crate::id::{ConnectionId, SubscriptionId, SyncId};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, schema::Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -19,18 +19,25 @@ pub fn sync_schema() -> Value {
     rooted::<SyncSpec>()
 }
 
+/// Of a subscription, as the API takes it.
+pub fn subscription_schema() -> Value {
+    rooted::<SubscriptionSpec>()
+}
+
 /// Of a document in a file, which also says its `kind` and `id`.
 pub fn document_schema() -> Value {
     let mut definitions = Map::new();
     let connection = document::<ConnectionSpec, ConnectionId>("connection", &mut definitions);
     let sync = document::<SyncSpec, SyncId>("sync", &mut definitions);
+    let subscription =
+        document::<SubscriptionSpec, SubscriptionId>("subscription", &mut definitions);
     json!({
         "$schema": DIALECT,
         "title": "A Tidegate document",
         "type": "object",
         "required": ["kind", "id"],
-        "properties": { "kind": { "enum": ["connection", "sync"] } },
-        "oneOf": [connection, sync],
+        "properties": { "kind": { "enum": DocumentKey::KINDS } },
+        "oneOf": [connection, sync, subscription],
         "$defs": definitions,
     })
 }

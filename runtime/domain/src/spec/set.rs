@@ -1,8 +1,8 @@
 //! A tenant's documents together: what they say of one another must hold.
 
 use super::suggest::did_you_mean;
-use super::{ConnectionSpec, Problem, SyncSpec};
-use crate::id::{ConnectionId, SyncId};
+use super::{ConnectionSpec, Problem, SubscriptionSpec, SyncSpec};
+use crate::id::{ConnectionId, InvalidId, SubscriptionId, SyncId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,6 +16,8 @@ pub struct DocumentSet {
     pub connections: BTreeMap<ConnectionId, ConnectionSpec>,
     /// Syncs.
     pub syncs: BTreeMap<SyncId, SyncSpec>,
+    /// Subscriptions.
+    pub subscriptions: BTreeMap<SubscriptionId, SubscriptionSpec>,
 }
 
 /// Which document.
@@ -26,14 +28,33 @@ pub enum DocumentKey {
     Connection(ConnectionId),
     /// A sync.
     Sync(SyncId),
+    /// A subscription.
+    Subscription(SubscriptionId),
 }
 
 impl DocumentKey {
+    /// The words of all kinds.
+    pub const KINDS: [&'static str; 3] = ["connection", "sync", "subscription"];
+
+    /// The document of a kind, if there is that kind and the id is one.
+    ///
+    /// # Errors
+    /// [`InvalidId`] where the id is none; nothing where the kind is none.
+    pub fn parse(kind: &str, id: &str) -> Option<Result<DocumentKey, InvalidId>> {
+        Some(match kind {
+            "connection" => ConnectionId::parse(id).map(DocumentKey::Connection),
+            "sync" => SyncId::parse(id).map(DocumentKey::Sync),
+            "subscription" => SubscriptionId::parse(id).map(DocumentKey::Subscription),
+            _ => return None,
+        })
+    }
+
     /// The word of its kind, as in `kind:` and in the database.
     pub fn kind(&self) -> &'static str {
         match self {
             DocumentKey::Connection(_) => "connection",
             DocumentKey::Sync(_) => "sync",
+            DocumentKey::Subscription(_) => "subscription",
         }
     }
 
@@ -42,6 +63,7 @@ impl DocumentKey {
         match self {
             DocumentKey::Connection(id) => id.as_str(),
             DocumentKey::Sync(id) => id.as_str(),
+            DocumentKey::Subscription(id) => id.as_str(),
         }
     }
 }
@@ -64,6 +86,11 @@ impl DocumentSet {
         for (id, sync) in &self.syncs {
             let problems = sync.validate().into_iter().chain(self.dangling(id, sync));
             let key = DocumentKey::Sync(id.clone());
+            found.extend(problems.map(|problem| (key.clone(), problem)));
+        }
+        for (id, subscription) in &self.subscriptions {
+            let key = DocumentKey::Subscription(id.clone());
+            let problems = subscription.validate().into_iter();
             found.extend(problems.map(|problem| (key.clone(), problem)));
         }
         found

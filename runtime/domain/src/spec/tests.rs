@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
+use crate::id::SubscriptionId;
+use crate::record::Format;
 use serde_json::json;
 
 fn sync(json: Value) -> SyncSpec {
@@ -201,6 +203,7 @@ fn set(connections: &[&str], syncs: &[(&str, Value)]) -> DocumentSet {
     DocumentSet {
         connections: connections.iter().map(connection).collect(),
         syncs: syncs.iter().map(sync).collect(),
+        ..DocumentSet::default()
     }
 }
 
@@ -354,4 +357,44 @@ fn the_published_schemas_are_whole() {
     let sync = sync_schema();
     assert!(sync["properties"]["class"].to_string().len() > 2, "{sync}");
     assert_eq!(sync["required"], json!(["connection", "streams", "target"]));
+}
+
+#[test]
+fn an_operation_may_have_a_place_of_the_targets_own_kind() {
+    let problems = |operations: Value| -> Vec<String> {
+        let sync = sync(with("/target/operations", operations));
+        let found = sync.target.validate().into_iter();
+        found.map(|problem| problem.pointer).collect()
+    };
+    assert_eq!(problems(json!({ "delete": "file:///gone" })), [""; 0]);
+    assert_eq!(
+        problems(json!({ "delete": "s3://gone", "create": "lake", "upsert": "file://lake" })),
+        [
+            "/target/operations/upsert",
+            "/target/operations/create",
+            "/target/operations/delete"
+        ]
+    );
+}
+
+#[test]
+fn subscriptions_are_documents_like_the_others() {
+    let subscribed = |url: &str| {
+        let spec = json!({ "url": url, "events": ["job.finished"], "secret": "${env:KEY}" });
+        let id = SubscriptionId::parse("loads").unwrap();
+        DocumentSet {
+            subscriptions: [(id, serde_json::from_value(spec).unwrap())].into(),
+            ..DocumentSet::default()
+        }
+    };
+    let changes = diff(
+        &subscribed("https://a.example"),
+        &subscribed("https://b.example"),
+    );
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].document.to_string(), "subscription loads");
+    assert_eq!(changes[0].fields[0].field, "url");
+    let found = subscribed("http://plain.example").validate();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].1.pointer, "/url");
 }

@@ -1,6 +1,6 @@
 //! What the types of a document cannot say.
 
-use super::{ConnectionSpec, StreamSpec, SyncSpec, TargetSpec, WindowSpec, escaped};
+use super::{ConnectionSpec, StreamSpec, SyncSpec, WindowSpec, escaped};
 use crate::sync::{Landing, Mode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,6 +37,12 @@ impl ConnectionSpec {
             .is_some_and(|max| !(1..=1_000).contains(&max))
         {
             found.add("/concurrency_max", "use 1 to 1000");
+        }
+        if self
+            .quota_share
+            .is_some_and(|share| !(1..=100).contains(&share))
+        {
+            found.add("/quota_share", "use 1 to 100 (percent)");
         }
         if let Some(app) = &self.oauth_app
             && app.client_id.is_empty()
@@ -117,45 +123,5 @@ impl WindowSpec {
     /// Whether it holds any instant, and none before 1970.
     pub fn is_sound(self) -> bool {
         self.since.as_millisecond() >= 0 && self.until.is_none_or(|until| self.since < until)
-    }
-}
-
-impl TargetSpec {
-    /// Everything in it that cannot work; pointers begin with `/target`.
-    pub fn validate(&self) -> Vec<Problem> {
-        let mut found = Problems(Vec::new());
-        self.check(&mut found);
-        found.0
-    }
-
-    fn check(&self, found: &mut Problems) {
-        let pointer = |field: &str| format!("/target/{field}");
-        if let Some(path) = self.url.strip_prefix("file://") {
-            if !path.starts_with('/') {
-                found.add(pointer("url"), "use three slashes and an absolute path");
-            }
-            return;
-        }
-        let Some(rest) = self.url.strip_prefix("s3://") else {
-            found.add(
-                pointer("url"),
-                "use file:///directory or s3://bucket/prefix",
-            );
-            return;
-        };
-        if rest.split('/').next().is_none_or(str::is_empty) {
-            found.add(pointer("url"), "name a bucket: s3://bucket/prefix");
-        }
-        for (field, secret) in [
-            ("access_key", &self.access_key),
-            ("secret_key", &self.secret_key),
-        ] {
-            if secret.is_none() {
-                found.add(
-                    pointer(field),
-                    "an s3:// target needs it; name it as ${env:NAME}",
-                );
-            }
-        }
     }
 }

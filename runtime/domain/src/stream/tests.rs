@@ -116,3 +116,34 @@ fn states_survive_their_json() {
     let text = serde_json::to_string(&state).unwrap();
     assert_eq!(serde_json::from_str::<StreamState>(&text).unwrap(), state);
 }
+
+fn edit(name: &str, before: Option<&str>, after: Option<&str>) -> Change {
+    let edit = CursorEdit {
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    };
+    Change::Edit {
+        edits: BTreeMap::from([(id(name), edit)]),
+    }
+}
+
+#[test]
+fn an_edit_moves_the_cursor_it_saw_and_leaves_a_partition_as_far_as_it_is() {
+    let done = fold(&[begin(1), plan(1, &["a"]), step("a", None, "9", End::Done)]).unwrap();
+    let moved = done.apply(&edit("a", Some("8"), Some("1")));
+    assert_eq!(moved, Err(Break::Cursor { partition: id("a") }));
+    let unknown = done.apply(&edit("b", None, Some("1")));
+    assert_eq!(unknown, Err(Break::NoCursor { partition: id("b") }));
+    let edited = done.apply(&edit("a", Some("9"), Some("1"))).unwrap();
+    let end = edited.ends().next().unwrap();
+    assert_eq!(end.state.as_deref(), Some("1"));
+    assert!(edited.run_is_over());
+}
+
+#[test]
+fn a_partition_that_was_split_has_no_cursor_to_edit() {
+    let split = End::Split(vec![planned("b")]);
+    let state = fold(&[begin(1), plan(1, &["a"]), step("a", None, "1", split)]).unwrap();
+    let refused = state.apply(&edit("a", Some("1"), None));
+    assert_eq!(refused, Err(Break::NoCursor { partition: id("a") }));
+}

@@ -1,11 +1,11 @@
 //! What is kept of an attempt, as JSON.
 
 use crate::attempt::StreamReport;
-use crate::progress::{Figures, Progress};
+use crate::progress::{Figures, PartitionAttempt, Progress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegate_broker::Usage;
-use tidegate_domain::id::StreamName;
+use tidegate_domain::id::{PartitionId, StreamName};
 use tidegate_domain::job::StreamOutcome;
 
 /// What an attempt did and used.
@@ -31,6 +31,10 @@ pub struct StreamAttempt {
     pub generation: u64,
     /// What it came to.
     pub figures: Figures,
+    /// Its partitions that were read, 500 at the most: those that did not finish before
+    /// those that did.
+    #[serde(default)]
+    pub partitions: BTreeMap<PartitionId, PartitionAttempt>,
 }
 
 impl AttemptReport {
@@ -45,6 +49,7 @@ impl AttemptReport {
                 outcome: report.outcome.clone(),
                 generation: report.generation,
                 figures: by_stream.remove(name).unwrap_or_default(),
+                partitions: progress.partitions(name),
             };
             (name.clone(), attempt)
         });

@@ -41,10 +41,12 @@ const BUDGET: RetryBudget = RetryBudget {
         ceiling_ms: 600_000,
     },
 };
-/// How often log lines and the first progress are written down.
+/// How often log lines are written down.
 const NOTES: Duration = Duration::from_secs(2);
-/// How often a job of a sync that is switched off looks again.
-const OFF_MS: u64 = 5 * 60_000;
+/// How often a job without progress is looked at for its first. Should its worker be lost
+/// before that is written down, the loss counts against the job; a job that is over
+/// sooner costs no write.
+const FIRST_PROGRESS: Duration = Duration::from_millis(200);
 
 /// A claimed job.
 pub(super) struct JobRun {
@@ -60,6 +62,7 @@ pub(super) struct JobRun {
     inbox: mpsc::Receiver<Ask>,
     asks: mpsc::Sender<Ask>,
     notes: Interval,
+    looks: Interval,
     closes_at_ms: Option<u64>,
     spec: Option<SyncSpec>,
     is_lost: bool,
@@ -90,8 +93,11 @@ impl JobRun {
             epoch: claim.epoch,
         };
         let listed = Listed::new(&shared, &claim, running);
-        let mut notes = interval(NOTES);
-        notes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = |period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
         JobRun {
             shared,
             claim,
@@ -104,7 +110,8 @@ impl JobRun {
             stop: CancellationToken::new(),
             inbox,
             asks,
-            notes,
+            notes: every(NOTES),
+            looks: every(FIRST_PROGRESS),
             closes_at_ms: None,
             spec: None,
             is_lost: false,
@@ -120,7 +127,7 @@ impl JobRun {
             job.id = %id,
             tenant.id = %self.queued.row.tenant,
             sync.id = %self.queued.row.sync,
-            job.class = ?self.queued.class,
+            job.class = self.queued.class.as_str(),
             job.state = tracing::field::Empty,
         );
         trace::resume(&span, self.job.trace.as_deref());
@@ -138,15 +145,18 @@ impl JobRun {
     }
 
     async fn take(&mut self) {
-        let row = &self.queued.row;
-        let spec = documents::sync(&*self.shared.node.store, &row.tenant, &row.sync).await;
+        let (row, store) = (&self.queued.row, &*self.shared.node.store);
+        let read = documents::sync_at_revision(store, &row.tenant, &row.sync).await;
+        if let Ok((spec, revision)) = &read
+            && spec.paused
+        {
+            return self.rest(*revision).await;
+        }
+        let spec = read.map(|(spec, _)| spec);
         if let Ok(spec) = &spec
             && let Some(until_ms) = self.closed_until(spec)
         {
-            if self.step(Event::PausedUntil(until_ms)) == Action::Stop {
-                self.step(attempt_ended());
-            }
-            return settle::settle(self, &Reports::new()).await;
+            return self.give_back(Event::PausedUntil(until_ms)).await;
         }
         let was_held = self.job.state == JobState::Running;
         if was_held && self.queued.cancel_requested {
@@ -168,12 +178,40 @@ impl JobRun {
                 Err(error) => self.all_open(&error.outcome()),
             };
             for (name, report) in &reports {
-                self.step(report.event(name));
+                for event in report.events(name) {
+                    self.step(event);
+                }
                 self.tell(name, &report.outcome);
             }
             self.step(attempt_ended());
         }
         settle::settle(self, &reports).await;
+    }
+
+    /// Its sync is switched off: nothing of it is tried, and nothing looks at it until
+    /// somebody changes the sync.
+    async fn rest(&mut self, revision: u64) {
+        if self.queued.cancel_requested {
+            return self.give_back(Event::CancelRequested).await;
+        }
+        if self.job.state == JobState::Running {
+            // Its worker was lost. As a job that waits it is claimed again, and rests.
+            return self.give_back(Event::DrainRequested).await;
+        }
+        let rested = self.shared.node.store.rest(&self.claim, revision).await;
+        match rested {
+            Ok(()) => tracing::info!("rests until its sync is changed"),
+            // The claim runs out, and the next worker tries.
+            Err(error) => tracing::warn!(%error, "a job could not be laid to rest"),
+        }
+    }
+
+    /// Settles without having tried anything.
+    async fn give_back(&mut self, why: Event) {
+        if self.step(why) == Action::Stop {
+            self.step(attempt_ended());
+        }
+        settle::settle(self, &Reports::new()).await;
     }
 
     pub(super) fn step(&mut self, event: Event) -> Action {
@@ -182,11 +220,7 @@ impl JobRun {
 
     /// When the job may run, if not now; and notes until when it may.
     fn closed_until(&mut self, spec: &SyncSpec) -> Option<u64> {
-        let now = now_ms();
-        if spec.paused {
-            return Some(now + OFF_MS);
-        }
-        match spec.schedule.as_ref()?.hours(now) {
+        match spec.schedule.as_ref()?.hours(now_ms()) {
             Hours::Closed { until_ms } => Some(until_ms),
             Hours::Open { until_ms } => {
                 self.closes_at_ms = until_ms;
@@ -202,6 +236,7 @@ impl JobRun {
         let node = Arc::clone(&self.shared.node);
         let queued = self.queued.clone();
         let frame = Frame {
+            attempt: self.job.attempts,
             stop: self.stop.clone(),
             progress: Arc::clone(&self.progress),
             log: Arc::clone(&self.log),
@@ -228,7 +263,8 @@ impl JobRun {
                 Some(ask) = self.inbox.recv() => self.heed(ask),
                 () = until(self.closes_at_ms), if !self.stop.is_cancelled() => self.close(),
                 done = &mut work => return Some(done),
-                _ = self.notes.tick() => self.note().await,
+                _ = self.notes.tick() => self.write_log().await,
+                _ = self.looks.tick(), if self.is_without_progress() => self.note_progress().await,
             }
             if patience == Patience::None && self.stop.is_cancelled() {
                 return None;
@@ -270,13 +306,13 @@ impl JobRun {
         }
     }
 
-    /// Writes down log lines, and the first progress: should this worker be lost, the
-    /// next one knows that the job gets on.
-    async fn note(&mut self) {
-        self.write_log().await;
-        if self.job.state != JobState::Running || self.job.has_progressed() {
-            return;
-        }
+    fn is_without_progress(&self) -> bool {
+        self.job.state == JobState::Running && !self.job.has_progressed()
+    }
+
+    /// Writes down the first progress: should this worker be lost, the next one knows
+    /// that the job gets on.
+    async fn note_progress(&mut self) {
         let by_stream = self.progress.by_stream();
         for (name, _) in by_stream.into_iter().filter(|(_, known)| known.objects > 0) {
             self.step(Event::Stream {
@@ -286,7 +322,7 @@ impl JobRun {
             });
         }
         if self.job.has_progressed() {
-            // Where it cannot be written, the next note tries again or the claim is lost.
+            // Where it cannot be written, this loss would count as one without progress.
             drop(self.save().await);
         }
     }

@@ -3,6 +3,7 @@
 use crate::plant::{Plant, assert_same, eventually};
 use crm_sim::{Fault, Kind, PathKind, Rule, When};
 use tidegate_domain::job::{JobRequest, JobState, Reason, StreamOutcome};
+use tidegate_engine::progress::PartitionOutcome;
 use tidegate_engine::worker::AttemptReport;
 use tidegate_store::clock::now_ms;
 
@@ -24,6 +25,14 @@ async fn a_queued_sync_runs_to_its_end_and_the_next_goes_on_from_there() {
     let stream = report.streams.values().next().unwrap();
     assert_eq!(stream.outcome, StreamOutcome::Succeeded);
     assert!(stream.figures.requests >= 15 && stream.figures.guest_cpu_us > 0);
+    let partitions = stream.partitions.values();
+    assert!(partitions.clone().all(|it| {
+        it.outcome == PartitionOutcome::Finished && it.started_at_ms <= it.ended_at_ms
+    }));
+    let records: u64 = partitions.clone().map(|it| it.records).sum();
+    assert_eq!(records, stream.figures.records);
+    let requests: u64 = partitions.map(|it| it.requests).sum();
+    assert!(requests > 0 && requests <= stream.figures.requests);
     let events = store.events(&tenant, 0, 100).await.unwrap();
     let finished = events.iter().filter(|row| row.event.kind == "job.finished");
     assert_eq!(finished.count(), 1);

@@ -2,9 +2,13 @@
 //! and a directory. One module per topic.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod drift;
 mod history;
 mod jobs;
 mod outbox;
+mod park;
+mod pause;
 mod plant;
 mod schedules;
 mod takeover;
+mod targets;

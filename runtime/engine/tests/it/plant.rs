@@ -1,6 +1,6 @@
 //! A node with tenants, a simulated CRM and a directory to land in.
 
-use crm_sim::{CrmSim, Fault, Kind, PathKind, Rule, When};
+use crm_sim::{CrmSim, ExtraProperty, Fault, Kind, PathKind, PropertyType, Rule, When};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
@@ -96,6 +96,12 @@ impl Plant {
             contacts,
             limit_scale: None,
             tie_burst: 30,
+            extra_properties: vec![ExtraProperty {
+                kind: Kind::Contacts,
+                name: "renewal".to_owned(),
+                property_type: PropertyType::Bool,
+                archived: true,
+            }],
             ..crm_sim::Config::default()
         })
         .await
@@ -140,34 +146,44 @@ impl Plant {
         self.put_secret(&tenant, &token).await;
         let wasm = guest("hubspot");
         let digest = Sha256::from_bytes(sha2::Sha256::digest(&wasm).into());
+        let connector = Write::PutConnector {
+            shared: false,
+            digest: digest.clone(),
+            name: "hubspot".to_owned(),
+            version: "1.0.0".to_owned(),
+            manifest: "{}".to_owned(),
+            state: ConnectorState::Approved,
+            wasm: wasm.into(),
+        };
+        self.commit(&tenant, vec![connector]).await;
         let connection = json!({
             "connector": "hubspot",
             "digest": digest,
             "config": { "auth": "private_app" },
             "secrets": { "token": "${secret:token}" },
         });
-        let writes = vec![
-            Write::PutConnector {
-                shared: false,
-                digest,
-                name: "hubspot".to_owned(),
-                version: "1.0.0".to_owned(),
-                manifest: "{}".to_owned(),
-                state: ConnectorState::Approved,
-                wasm: wasm.into(),
-            },
-            Write::PutDocument {
-                kind: DocumentKind::Connection,
-                id: "hubspot".to_owned(),
-                expected: Expected::Any,
-                body: connection.to_string(),
-                references: vec![Reference::Secret("token".to_owned())],
-            },
-        ];
-        self.commit(&tenant, writes).await;
+        self.put_connection(&tenant, connection).await;
         self.put_sync(&tenant, "crm", sync_document(self), &[])
             .await;
         tenant
+    }
+
+    pub(crate) async fn put_connection(&self, tenant: &TenantId, body: Value) {
+        let write = Write::PutDocument {
+            kind: DocumentKind::Connection,
+            id: "hubspot".to_owned(),
+            expected: Expected::Any,
+            body: body.to_string(),
+            references: vec![Reference::Secret("token".to_owned())],
+        };
+        self.commit(tenant, vec![write]).await;
+    }
+
+    /// The stored connection's document.
+    pub(crate) async fn connection(&self, tenant: &TenantId) -> Value {
+        let kind = DocumentKind::Connection;
+        let found = self.node.store.document(tenant, kind, "hubspot").await;
+        serde_json::from_str(&found.unwrap().unwrap().body).unwrap()
     }
 
     pub(crate) async fn put_sync(&self, tenant: &TenantId, id: &str, body: Value, after: &[&str]) {
@@ -189,7 +205,11 @@ impl Plant {
     }
 
     pub(crate) async fn put_secret(&self, tenant: &TenantId, value: &str) {
-        let name = SecretName::parse("token").unwrap();
+        self.put_secret_as(tenant, "token", value).await;
+    }
+
+    pub(crate) async fn put_secret_as(&self, tenant: &TenantId, name: &str, value: &str) {
+        let name = SecretName::parse(name).unwrap();
         let (store, keyring) = (&self.node.store, &self.node.keyring);
         let sealed = keyring
             .seal(&**store, tenant, &secret::purpose(&name), value.as_bytes())
@@ -229,9 +249,17 @@ impl Plant {
 
     /// Asks for a job of the tenant's sync.
     pub(crate) async fn enqueue(&self, tenant: &TenantId, request: JobRequest) -> JobId {
+        self.enqueue_of(tenant, &sync(), request).await
+    }
+
+    pub(crate) async fn enqueue_of(
+        &self,
+        tenant: &TenantId,
+        sync: &SyncId,
+        request: JobRequest,
+    ) -> JobId {
         let store = &*self.node.store;
-        let sync = sync();
-        let job = enqueue::job_for(store, tenant, &sync, Trigger::Api, request);
+        let job = enqueue::job_for(store, tenant, sync, Trigger::Api, request);
         let job = job.await.unwrap();
         let committed = self
             .commit(tenant, vec![Write::PutJob(Box::new(job))])
@@ -342,8 +370,11 @@ impl Plant {
     }
 
     pub(crate) async fn rows(&self, view: &StreamView) -> Rows {
+        self.rows_on(&self.target(), view).await
+    }
+
+    pub(crate) async fn rows_on(&self, target: &Arc<dyn Target>, view: &StreamView) -> Rows {
         assert!(view.rejected.is_empty(), "rows were refused");
-        let target = self.target();
         let mut rows = Rows::new();
         for seen in &view.objects {
             let bytes = target.read(&seen.key).await.unwrap().unwrap();

@@ -28,6 +28,31 @@ async fn a_worker_that_dies_is_followed_by_another_once_its_claim_has_run_out() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_gets_on_outlives_any_number_of_workers() {
+    let plant = Plant::new(8_000).await;
+    let tenant = plant.add_tenant("acme").await;
+    plant.slow_down(200);
+    let job = plant.enqueue(&tenant, JobRequest::Sync).await;
+    for attempt in 1..=4 {
+        let worker = plant.work();
+        let gets_on = plant
+            .until(&tenant, &job, |found| {
+                found.row.job.attempts == attempt && found.row.job.has_progressed()
+            })
+            .await;
+        assert_eq!(gets_on.row.job.lost, 0);
+        worker.kill().await;
+    }
+    let worker = plant.work();
+    plant.to_state(&tenant, &job, JobState::Succeeded).await;
+    worker.drain().await;
+    assert_same(
+        &plant.landed(&tenant, "contacts").await,
+        &plant.truth(|_| true),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_kills_every_worker_ends_as_poison() {
     let plant = Plant::new(300).await;
     let tenant = plant.add_tenant("acme").await;

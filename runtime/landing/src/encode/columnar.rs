@@ -1,11 +1,12 @@
 //! One pass over a record that yields a cell for each column, and the rest.
 
-use super::EncodeError;
 use super::extra::Extra;
+use super::misfit::{Misfits, Why};
+use super::{EncodeError, Misfit};
 use crate::json::{Paths, Scanner, Walk, unescape};
 use crate::moment::{Moment, days};
 use std::borrow::Cow;
-use tidegate_domain::schema::{ColumnType, Columns};
+use tidegate_domain::schema::{Column, ColumnType, Columns};
 
 /// A value as its column holds it.
 #[derive(Debug, PartialEq)]
@@ -30,28 +31,30 @@ pub(super) struct Cutter {
     /// By node of `paths`: the names that lead to it, joined with `__`.
     outer: Vec<String>,
     extra: Extra,
+    misfits: Misfits,
 }
 
 struct Target {
     name: String,
-    slot: usize,
+    /// None where new rows leave the column empty.
+    slot: Option<usize>,
     kind: ColumnType,
 }
 
 impl Cutter {
     pub(super) fn new(columns: &Columns) -> Self {
         let mut paths = Paths::new();
-        let target = |paths: &mut Paths, column: &tidegate_domain::schema::Column| {
-            Some(Target {
+        let mut slot = |column: &Column| match column.retired {
+            true => None,
+            false => paths.add(&column.pointer),
+        };
+        let columns = columns.as_slice().iter();
+        let columns = columns
+            .map(|column| Target {
                 name: column.name.clone(),
-                slot: paths.add(&column.pointer)?,
+                slot: slot(column),
                 kind: column.kind,
             })
-        };
-        let columns = columns
-            .as_slice()
-            .iter()
-            .filter_map(|column| target(&mut paths, column))
             .collect();
         let mut outer = vec![String::new(); paths.len()];
         let mut unnamed = vec![0];
@@ -68,6 +71,7 @@ impl Cutter {
             columns,
             outer,
             extra: Extra::default(),
+            misfits: Misfits::default(),
         }
     }
 
@@ -78,7 +82,7 @@ impl Cutter {
         record: &'r str,
         mut each: impl FnMut(usize, Cell<'r>, &'r str),
     ) -> Result<Option<&str>, EncodeError> {
-        let (outer, extra) = (&self.outer, &mut self.extra);
+        let (outer, extra, misfits) = (&self.outer, &mut self.extra, &mut self.misfits);
         extra.clear();
         let mut scanner = Scanner::new(record);
         let mut stray = |stray: crate::json::Stray| {
@@ -86,21 +90,32 @@ impl Cutter {
             if value != "null" {
                 let name = stray.name.map(|name| name.of(record));
                 extra.add(&outer[stray.node], name, value);
+                let why = match name {
+                    Some(_) => Why::Unknown,
+                    None => Why::Mistyped,
+                };
+                misfits.add(why, &outer[stray.node], name);
             }
         };
         self.walk
             .walk(&mut scanner, &self.paths, &mut stray)
             .map_err(|_| EncodeError::Record)?;
         for (at, column) in self.columns.iter().enumerate() {
-            let raw = self.walk.found(column.slot);
+            let raw = column.slot.and_then(|slot| self.walk.found(slot));
             let raw = raw.map_or("null", |span| span.of(record));
             let cell = parse(column.kind, raw).unwrap_or_else(|| {
                 self.extra.add(&column.name, None, raw);
+                self.misfits.add(Why::Mistyped, &column.name, None);
                 Cell::Null
             });
             each(at, cell, raw);
         }
         Ok(self.extra.close())
+    }
+
+    /// What fitted no column of the rows so far.
+    pub(super) fn misfits(&self) -> Vec<Misfit> {
+        self.misfits.list()
     }
 }
 

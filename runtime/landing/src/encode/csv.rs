@@ -79,7 +79,10 @@ impl<C: Compressor> Encoder for Rows<C> {
     }
 
     fn finish(self: Box<Self>) -> Result<Finished, EncodeError> {
-        Ok(self.out.finish(self.rows, self.drifted)?)
+        Ok(Finished {
+            misfits: self.cutter.misfits(),
+            ..self.out.finish(self.rows, self.drifted)?
+        })
     }
 }
 

@@ -1,25 +1,32 @@
 //! JSON lines: each record as it came, with what is said of it spliced in front.
 
+use super::columnar::Cutter;
 use super::sink::{Blocks, Compressor};
 use super::{EncodeError, Encoder, Finished};
 use crate::json::{escape, quote};
 use crate::moment::rfc3339;
 use crate::page::{Page, Rejected, Row};
+use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
 
 /// Rows, or rejected records.
 pub(super) struct Lines<C> {
     out: Blocks<C>,
     content: Content,
+    /// Looks records through for fields that are in none of the columns.
+    look: Option<Cutter>,
     rows: u64,
+    drifted: u64,
 }
 
 impl<C: Compressor> Lines<C> {
-    pub(super) fn new(compressor: C, content: Content) -> Self {
+    pub(super) fn new(compressor: C, content: Content, columns: Option<&Columns>) -> Self {
         Lines {
             out: Blocks::new(compressor),
             content,
+            look: columns.map(Cutter::new),
             rows: 0,
+            drifted: 0,
         }
     }
 }
@@ -32,7 +39,15 @@ impl<C: Compressor> Encoder for Lines<C> {
         );
         for at in rows {
             match self.content {
-                Content::Rows(_) => write_row(page, &page.rows[*at], &behind, &mut self.out.block),
+                Content::Rows(_) => {
+                    let row = &page.rows[*at];
+                    if let Some(look) = &mut self.look {
+                        let record = std::str::from_utf8(page.record(&row.record));
+                        let record = record.map_err(|_| EncodeError::Record)?;
+                        self.drifted += u64::from(look.row(record, |_, _, _| {})?.is_some());
+                    }
+                    write_row(page, row, &behind, &mut self.out.block);
+                }
                 Content::Rejected => {
                     write_rejected(page, &page.rejected[*at], &mut self.out.block);
                 }
@@ -52,7 +67,11 @@ impl<C: Compressor> Encoder for Lines<C> {
     }
 
     fn finish(self: Box<Self>) -> Result<Finished, EncodeError> {
-        Ok(self.out.finish(self.rows, 0)?)
+        let misfits = self.look.as_ref().map(Cutter::misfits);
+        Ok(Finished {
+            misfits: misfits.unwrap_or_default(),
+            ..self.out.finish(self.rows, self.drifted)?
+        })
     }
 }
 

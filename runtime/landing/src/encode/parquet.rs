@@ -153,7 +153,10 @@ impl Encoder for Rows {
     fn finish(mut self: Box<Self>) -> Result<Finished, EncodeError> {
         self.flush()?;
         self.writer.finish().map_err(failed)?;
-        Ok(self.writer.inner().finished(self.rows, self.drifted)?)
+        Ok(Finished {
+            misfits: self.cutter.misfits(),
+            ..self.writer.inner().finished(self.rows, self.drifted)?
+        })
     }
 }
 

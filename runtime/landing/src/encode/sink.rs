@@ -39,6 +39,7 @@ impl HashedFile {
             file: self.file.try_clone()?,
             rows,
             drifted,
+            misfits: Vec::new(),
             sha256: Sha256::from_bytes(self.hash.clone().finalize().into()),
             bytes: self.bytes,
         })

@@ -11,7 +11,7 @@ use tidegate_domain::record::{CursorOrder, Format, Operation};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
 use tidegate_landing::cut::{BodyFormat, CutLimits, Extraction, cut};
-use tidegate_landing::encode::{EncodeError, Finished, encoder, format_of, schema_id};
+use tidegate_landing::encode::{EncodeError, Finished, Why, encoder, format_of, schema_id};
 use tidegate_landing::page::Page;
 
 const ROWS: Content = Content::Rows(Operation::Upsert);
@@ -236,6 +236,22 @@ fn parquet_rows(file: File) -> Vec<Vec<(String, String)>> {
 fn parquet_holds_typed_columns_and_loses_nothing() {
     let (_, finished) = encode(Format::Parquet, Some(&columns()), &page(RECORDS), ROWS);
     assert_eq!((finished.rows, finished.drifted), (4, 2));
+    let misfits: Vec<_> = finished
+        .misfits
+        .iter()
+        .map(|misfit| (&*misfit.name, misfit.why, misfit.values))
+        .collect();
+    assert_eq!(
+        misfits,
+        [
+            ("p__new", Why::Unknown, 1),
+            ("p", Why::Mistyped, 1),
+            ("other", Why::Unknown, 1),
+            ("big", Why::Mistyped, 1),
+            ("born", Why::Mistyped, 1),
+            ("sum", Why::Mistyped, 1),
+        ]
+    );
     let rows = parquet_rows(finished.file);
     let own = |key: &str| {
         vec![

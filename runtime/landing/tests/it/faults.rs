@@ -383,6 +383,10 @@ impl Target for FaultyTarget {
     fn locate(&self, key: &str) -> String {
         self.inner.locate(key)
     }
+
+    fn place(&self, key: &str) -> Option<String> {
+        self.inner.place(key)
+    }
 }
 
 pub(crate) struct FaultyStaging {

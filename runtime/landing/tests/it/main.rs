@@ -4,6 +4,8 @@
 
 mod encode;
 mod faults;
+mod places;
 mod protocol;
+mod schemas;
 mod target;
 mod world;

@@ -15,6 +15,7 @@ use tidegate_domain::slot::{Entry, Slot};
 use tidegate_domain::stream::{Change, GenerationKind, PlannedPartition};
 use tidegate_domain::sync::{Landing, Mode};
 use tidegate_landing::Error;
+use tidegate_landing::by_operation::ByOperation;
 use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::directory::DirectoryTarget;
 use tidegate_landing::lake;
@@ -40,6 +41,8 @@ pub(crate) struct World {
     store: Option<Arc<SqliteStore>>,
     keyring: Arc<Keyring>,
     owners: Arc<Owners>,
+    /// Whether rows have a place of their own, away from the log.
+    pub(crate) apart: bool,
 }
 
 impl World {
@@ -52,6 +55,7 @@ impl World {
             store: Some(Arc::new(store)),
             keyring: Arc::new(keyring),
             owners: Arc::default(),
+            apart: false,
         }
     }
 
@@ -203,7 +207,19 @@ impl World {
     }
 
     pub(crate) fn target(&self) -> Arc<dyn Target> {
-        Arc::new(DirectoryTarget::open(&self.folder.path().join("lake")).unwrap())
+        let at = |name: &str| -> Arc<dyn Target> {
+            Arc::new(DirectoryTarget::open(&self.folder.path().join(name)).unwrap())
+        };
+        match self.apart {
+            true => Arc::new(ByOperation::new(
+                at("lake"),
+                vec![
+                    (Operation::Delete, at("deletes")),
+                    (Operation::Upsert, at("rows")),
+                ],
+            )),
+            false => at("lake"),
+        }
     }
 
     /// The stream's parts behind `fuse` and `mutation`.
@@ -268,6 +284,10 @@ impl World {
                 seen.object.sha256,
                 "{key}"
             );
+            if seen.object.format == Format::CsvGzip {
+                count_csv(&bytes, &mut rows);
+                continue;
+            }
             let text = zstd::decode_all(&bytes[..]).unwrap();
             let mut count = 0;
             for line in text
@@ -296,7 +316,7 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         policy: BatchPolicy {
             rows_max: 5,
@@ -304,6 +324,23 @@ fn settings() -> Settings {
         },
         format: Format::JsonlZstd,
         columns: None,
+        gate: None,
+    }
+}
+
+/// Adds the rows of a CSV file, where `n` has a column or is in `_tg_extra`.
+fn count_csv(bytes: &[u8], rows: &mut BTreeMap<String, Vec<u64>>) {
+    let mut reader = csv::Reader::from_reader(flate2::read::MultiGzDecoder::new(bytes));
+    for row in reader.deserialize() {
+        let row: BTreeMap<String, String> = row.unwrap();
+        let n = match row.get("n") {
+            Some(n) => n.parse().unwrap(),
+            None => {
+                let extra: serde_json::Value = serde_json::from_str(&row["_tg_extra"]).unwrap();
+                extra["n"].as_u64().unwrap()
+            }
+        };
+        rows.entry(row["part"].clone()).or_default().push(n);
     }
 }
 
@@ -356,7 +393,12 @@ fn bounds(id: &str) -> (&str, u64, u64) {
 /// One owner's life: takes the stream over and reads until everything is read, or
 /// until something fails. Partitions take turns, page by page.
 pub(crate) async fn live(stream: Stream) -> Result<usize, Error> {
-    let writer = StreamWriter::open(stream, settings()).await?;
+    live_as(stream, settings()).await
+}
+
+/// [`live`], landing otherwise.
+pub(crate) async fn live_as(stream: Stream, settings: Settings) -> Result<usize, Error> {
+    let writer = StreamWriter::open(stream, settings).await?;
     let rewinds = writer.abandoned();
     let handle = writer.handle();
     let read = async {

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use tidegate_broker::{Broker, Class, Connection, Keyring, Mapping, Origin};
+use tidegate_broker::{Broker, Connection, Keyring, Mapping, Origin};
 use tidegate_domain::id::{ConnectionId, PartitionId, TenantId};
+use tidegate_domain::job::Class;
 use tidegate_domain::stream::PlannedPartition;
 use tidegate_domain::sync::Mode;
 use tidegate_landing::page::Page;
@@ -120,7 +121,9 @@ impl Bench {
             secrets: BTreeMap::from([("token".to_owned(), TOKEN.to_owned().into())]),
             oauth_app: None,
             account: None,
+            quota_share: None,
             class: Class::Incremental,
+            connector: None,
         });
         let scope = KvScope { tenant, connection };
         CallContext::new(

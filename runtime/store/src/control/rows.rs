@@ -69,8 +69,6 @@ pub enum DocumentKind {
     Sync,
     /// Who hears of which events.
     Subscription,
-    /// What discovery found in a connection.
-    Catalog,
 }
 
 impl DocumentKind {
@@ -80,7 +78,6 @@ impl DocumentKind {
             DocumentKind::Connection => "connection",
             DocumentKind::Sync => "sync",
             DocumentKind::Subscription => "subscription",
-            DocumentKind::Catalog => "catalog",
         }
     }
 }

@@ -3,7 +3,7 @@
 mod deliveries;
 mod writes;
 
-pub(super) use writes::{forget_subscription, insert, replay};
+pub(super) use writes::{forget_subscription, insert, replay, tell};
 
 use super::SqliteStore;
 use super::encoding::decode_word;

@@ -10,7 +10,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_service.sql"),
     include_str!("migrations/0003_outbox.sql"),
-    include_str!("migrations/0004_grants.sql"),
+    include_str!("migrations/0004_schemas.sql"),
+    include_str!("migrations/0005_limits.sql"),
+    include_str!("migrations/0006_grants.sql"),
 ];
 
 /// Brings the schema to this build's version.

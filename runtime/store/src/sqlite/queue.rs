@@ -6,7 +6,7 @@ mod enqueue;
 mod reads;
 mod settle;
 
-pub(super) use claims::expire_claims;
+pub(super) use claims::{expire_claims, rouse};
 pub(super) use enqueue::{cancel, enqueue};
 
 use super::SqliteStore;
@@ -66,10 +66,10 @@ impl QueueStore for SqliteStore {
         .await
     }
 
-    async fn release_claim(&self, claim: &Claim) -> Result<(), Error> {
+    async fn rest(&self, claim: &Claim, revision: u64) -> Result<(), Error> {
         let claim = claim.clone();
-        self.write("release claim", move |database| {
-            claims::release(database, &claim)
+        self.write("rest", move |database| {
+            claims::rest(database, &claim, revision)
         })
         .await
     }

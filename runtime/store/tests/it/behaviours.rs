@@ -3,12 +3,14 @@
 
 pub(crate) mod control;
 pub(crate) mod events;
+pub(crate) mod flow;
 pub(crate) mod grants;
 pub(crate) mod jobs;
 pub(crate) mod kv;
 pub(crate) mod limits;
 pub(crate) mod queue;
 pub(crate) mod schedules;
+pub(crate) mod schemas;
 pub(crate) mod streams;
 pub(crate) mod upkeep;
 
@@ -47,8 +49,16 @@ macro_rules! for_each_behaviour {
             jobs::jobs_of_a_sync_come_newest_first;
             jobs::an_id_is_not_taken_over_by_another_sync;
             jobs::only_the_newest_finished_jobs_are_kept;
-            limits::blocks_add_up_and_old_ones_are_forgotten;
+            schemas::a_catalog_is_confirmed_or_the_newest_of_a_history;
+            schemas::only_the_newest_catalogs_are_kept;
+            schemas::a_contract_moves_only_from_the_expected_revision;
+            limits::what_was_reserved_stays_until_it_is_settled;
             limits::limits_do_not_see_one_another;
+            limits::a_gate_stays_closed_until_the_last_time_given;
+            limits::the_last_clock_reading_is_kept;
+            flow::requests_are_read_by_tenant_and_job_page_by_page;
+            flow::what_is_missing_is_counted;
+            flow::requests_go_when_their_time_is_over;
             control::nothing_is_written_for_a_tenant_that_does_not_exist;
             control::a_tenant_is_made_once_and_suspended;
             control::a_key_is_found_by_its_hash_until_it_is_forgotten;
@@ -67,6 +77,7 @@ macro_rules! for_each_behaviour {
             queue::one_of_many_workers_gets_a_job;
             queue::jobs_of_a_track_run_one_after_another;
             queue::a_job_is_not_claimed_before_its_time;
+            queue::a_job_that_rests_is_due_when_its_sync_is_written;
             queue::a_lost_claim_can_do_nothing;
             queue::a_settlement_is_whole;
             queue::a_job_that_nobody_holds_must_say_when_it_goes_on;

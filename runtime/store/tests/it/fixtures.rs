@@ -103,6 +103,7 @@ pub(crate) fn state(position: u64) -> StreamState {
 
 pub(crate) fn intent(batch: u64, position: u64) -> Intent {
     let object = Object {
+        place: None,
         key: format!("data/{batch}.jsonl.zst"),
         content: Content::Rows(Operation::Upsert),
         format: Format::JsonlZstd,

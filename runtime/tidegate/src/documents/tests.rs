@@ -80,12 +80,12 @@ fn every_finding_has_its_file_line_and_column() {
         (
             "a kind",
             SYNC.replace("kind: sync", "kind: snyc"),
-            "s.yaml:1:7: there is no kind snyc, only connection and sync; did you mean sync?",
+            "s.yaml:1:7: there is no kind snyc, only connection, sync or subscription; did you mean sync?",
         ),
         (
             "no kind",
             SYNC.replace("kind: sync\n", ""),
-            "s.yaml:1:1: say kind: connection or sync",
+            "s.yaml:1:1: say kind: connection, sync or subscription",
         ),
         ("no id", SYNC.replace("id: crm\n", ""), "s.yaml:1:1: say id"),
         (

@@ -164,6 +164,7 @@ mod tests {
             ("grace_ms: 1000", "grace_ms"),
             ("health_listen: 127.0.0.1:8474", "health_listen"),
             ("node: { lease_ms: 1 }", "lease_ms"),
+            ("node: { retention: { events_days: 1 } }", "events_days"),
             ("node: { broker: { limit_scale: 0 } }", "limit_scale"),
             ("api: { public_url: nowhere }", "public_url"),
             ("telemetry: { traces_ratio: 2 }", "traces_ratio"),
@@ -184,5 +185,39 @@ mod tests {
         let yaml = "telemetry: { otlp_headers: { authorization: '${env:TOKEN}' } }";
         let settings = read(yaml, &[]).unwrap();
         assert_eq!(read(&settings.text().unwrap(), &[]).unwrap(), settings);
+    }
+
+    /// Every leaf with its dotted name.
+    fn leaves(value: &serde_json::Value, name: &str, found: &mut Vec<(String, String)>) {
+        match value {
+            serde_json::Value::Object(members) if !members.is_empty() => {
+                for (member, value) in members {
+                    let dot = if name.is_empty() { "" } else { "." };
+                    leaves(value, &format!("{name}{dot}{member}"), found);
+                }
+            }
+            leaf => found.push((name.to_owned(), leaf.to_string())),
+        }
+    }
+
+    #[test]
+    fn every_setting_is_documented_with_its_default() {
+        let page = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/service/settings.md"
+        );
+        let page = std::fs::read_to_string(page).unwrap();
+        let mut settings = Vec::new();
+        let defaults = serde_json::to_value(Settings::default()).unwrap();
+        leaves(&defaults, "", &mut settings);
+        for (name, default) in &settings {
+            let row = match name.as_str() {
+                "node.broker.spool_dir" => "| `node.broker.spool_dir` | the system's |".to_owned(),
+                name => format!("| `{name}` | `{default}` |"),
+            };
+            assert!(page.contains(&row), "docs/service/settings.md lacks: {row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), settings.len(), "a setting is gone");
     }
 }

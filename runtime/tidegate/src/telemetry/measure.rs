@@ -2,7 +2,7 @@
 //! target `metric` count. A fixed table says which, and by what they are told apart, so
 //! that no tenant and nothing else without bounds becomes a label.
 
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, Value};
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -26,6 +26,7 @@ const LONG: &[f64] = &[
     0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0,
 ];
 const BYTES: &[f64] = &[1e6, 4e6, 16e6, 64e6, 128e6, 256e6, 512e6, 1e9];
+const SHARES: &[f64] = &[0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0];
 
 /// A span, the figure of its duration, the fields that tell its values apart, and the
 /// buckets.
@@ -61,10 +62,18 @@ const COUNTED: &[(&str, &str, &str)] = &[
     ("wasm.trap", "{call}", "Calls of guests that were ended for what the guest did."),
 ];
 
+/// What comes and goes.
+#[rustfmt::skip]
+const LEVELS: &[(&str, &str, &str)] = &[
+    ("connector.batch.staged.count", "{batch}", "Batches that are sealed on this node and not yet in a log."),
+];
+
 /// What is spread over buckets.
 #[rustfmt::skip]
 const SPREAD: &[(&str, &str, &[f64], &str)] = &[
     ("ratelimit.wait.duration", "s", SHORT, "How long requests waited for a provider's limits."),
+    ("ratelimit.budget.utilization", "1", SHARES, "How far the fullest limit of a request was used up when it was let through or refused."),
+    ("connector.commit.lag", "s", LONG, "How long a batch takes from its seal on this node to its place in the log."),
     ("wasm.memory.usage", "By", BYTES, "The greatest memory of a call of a guest."),
 ];
 
@@ -78,6 +87,7 @@ pub(super) fn off() -> Directive {
 pub(super) struct Measure {
     timed: HashMap<&'static str, (Histogram<f64>, &'static [&'static str])>,
     counted: HashMap<&'static str, Counter<u64>>,
+    levels: HashMap<&'static str, UpDownCounter<i64>>,
     spread: HashMap<&'static str, Histogram<f64>>,
 }
 
@@ -96,6 +106,10 @@ impl Measure {
             let built = meter.u64_counter(*name).with_unit(*unit);
             (*name, built.with_description(*description).build())
         });
+        let levels = LEVELS.iter().map(|(name, unit, description)| {
+            let built = meter.i64_up_down_counter(*name).with_unit(*unit);
+            (*name, built.with_description(*description).build())
+        });
         let spread = SPREAD.iter().map(|(name, unit, bounds, description)| {
             let built = histogram(name, unit, bounds);
             (*name, built.with_description(*description).build())
@@ -103,6 +117,7 @@ impl Measure {
         Measure {
             timed: timed.collect(),
             counted: counted.collect(),
+            levels: levels.collect(),
             spread: spread.collect(),
         }
     }
@@ -199,17 +214,38 @@ where
 /// The figures of one event, and what they are told apart by.
 #[derive(Default)]
 struct Counting {
-    figures: Vec<(&'static str, f64, u64)>,
+    figures: Vec<(&'static str, Figure)>,
     labels: Vec<KeyValue>,
+}
+
+#[derive(Clone, Copy)]
+enum Figure {
+    Count(u64),
+    Step(i64),
+    Value(f64),
 }
 
 impl Counting {
     fn add_to(self, measure: &Measure) {
-        for (name, figure, count) in self.figures {
-            if let Some(counter) = measure.counted.get(name) {
-                counter.add(count, &self.labels);
-            } else if let Some(histogram) = measure.spread.get(name) {
-                histogram.record(figure, &self.labels);
+        for (name, figure) in self.figures {
+            match figure {
+                Figure::Count(count) => {
+                    if let Some(counter) = measure.counted.get(name) {
+                        counter.add(count, &self.labels);
+                    } else if let Some(histogram) = measure.spread.get(name) {
+                        histogram.record(count as f64, &self.labels);
+                    }
+                }
+                Figure::Step(by) => {
+                    if let Some(level) = measure.levels.get(name) {
+                        level.add(by, &self.labels);
+                    }
+                }
+                Figure::Value(value) => {
+                    if let Some(histogram) = measure.spread.get(name) {
+                        histogram.record(value, &self.labels);
+                    }
+                }
             }
         }
     }
@@ -217,11 +253,15 @@ impl Counting {
 
 impl Visit for Counting {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.figures.push((field.name(), value as f64, value));
+        self.figures.push((field.name(), Figure::Count(value)));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.figures.push((field.name(), Figure::Step(value)));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.figures.push((field.name(), value, 0));
+        self.figures.push((field.name(), Figure::Value(value)));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -4,13 +4,13 @@
 use crate::oauth::{header, visit};
 use crate::service::{Service, command};
 use crate::site::{Options, Site, guest, shown, summary};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-const TOKEN: &str = "connection.hubspot-main.secrets.token";
+const TOKEN: &str = "connection.hubspot.secrets.token";
 
 /// A service that reads the site's CRM, and a terminal that asks it.
 struct Terminal {
@@ -91,11 +91,12 @@ impl Terminal {
         std::fs::write(&path, text.replace(from, to)).unwrap();
     }
 
-    /// Plays the person who consents in a browser that keeps its cookie.
-    fn consent(&self) {
-        let arguments = ["--json", "connections", "authorize", "hubspot-main"];
+    /// Plays the person who is asked in a browser that keeps its cookie, and who
+    /// consents or does not; what the terminal said in the end.
+    fn asked(&self, arguments: &[&str], consents: bool) -> Output {
+        let arguments = [&["--json", "connections", "authorize"], arguments].concat();
         let mut command = self.command(&arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -103,18 +104,28 @@ impl Terminal {
         let begun: Value = serde_json::from_str(&line).unwrap();
         let start = visit(begun["authorize_url"].as_str().unwrap(), "");
         let cookie = header(&start, "set-cookie").split(';').next().unwrap();
-        let provider = visit(header(&start, "location"), "");
-        let page = visit(header(&provider, "location"), cookie);
-        assert!(page.contains("Authorised"), "{page}");
-        assert!(child.wait().unwrap().success());
+        let consent = header(&start, "location");
+        let back = match consents {
+            true => header(&visit(consent, ""), "location").to_owned(),
+            false => {
+                let state = consent.split("state=").nth(1).unwrap();
+                let state = state.split('&').next().unwrap();
+                let api = self.service.started["api"].as_str().unwrap();
+                format!("{api}/v1/oauth/callback?error=access_denied&state={state}")
+            }
+        };
+        let page = visit(&back, cookie);
+        assert_eq!(page.contains("Authorised"), consents, "{page}");
+        child.stdout = Some(stdout.into_inner());
+        child.wait_with_output().unwrap()
     }
 
     /// What the connection and the sync say, when nothing is being written any more.
     fn settled(&self) -> (Value, Value) {
         let read = |path| self.service.must("GET", path, &Value::Null)["spec"].clone();
         let both = || {
-            let sync = read("/v1/syncs/crm")["schedule"]["every"].clone();
-            let connection = read("/v1/connections/hubspot-main")["account"].clone();
+            let sync = read("/v1/syncs/hubspot-crm")["schedule"]["every"].clone();
+            let connection = read("/v1/connections/hubspot")["account"].clone();
             (connection, sync)
         };
         let mut before = both();
@@ -158,12 +169,14 @@ async fn a_directory_becomes_a_service_that_syncs_and_a_plan_after_it_is_empty()
         let text = shown(&plan);
         assert_eq!(plan.status.code(), Some(1), "{text}");
         assert!(text.contains(&format!("+ secret {TOKEN}: new")), "{text}");
-        assert!(text.contains("+ sync crm"), "{text}");
-        let none = terminal.service.call("GET", "/v1/syncs/crm", &Value::Null);
+        assert!(text.contains("+ sync hubspot-crm"), "{text}");
+        let none = terminal
+            .service
+            .call("GET", "/v1/syncs/hubspot-crm", &Value::Null);
         assert_eq!(none.0, 404, "a plan changed something");
         terminal.must(&["apply", "config"]);
         terminal.plans_nothing();
-        terminal.must(&["connections", "check", "hubspot-main"]);
+        terminal.must(&["connections", "check", "hubspot"]);
         let mut other = terminal.command(&["plan", "config"]);
         let text = shown(&other.env("HUBSPOT_TOKEN", "another").output().unwrap());
         assert!(
@@ -171,6 +184,7 @@ async fn a_directory_becomes_a_service_that_syncs_and_a_plan_after_it_is_empty()
             "{text}"
         );
         by_oauth_to_the_lake(&terminal, truth);
+        go_back_by_hand(&terminal, truth);
         prune(&terminal);
         assert!(terminal.service.end().success());
     })
@@ -189,14 +203,24 @@ fn by_oauth_to_the_lake(terminal: &Terminal, truth: usize) {
     terminal.replace("crm.yaml", "append_dedup ", "append ");
     terminal.must(&["apply", "config"]);
     terminal.plans_nothing();
-    let check = terminal.run(&["connections", "check", "hubspot-main"]);
+    let check = terminal.run(&["connections", "check", "hubspot"]);
     assert_eq!(check.status.code(), Some(1), "{}", shown(&check));
-    terminal.consent();
-    terminal.must(&["connections", "check", "hubspot-main"]);
-    let followed = terminal.run(&["--json", "jobs", "start", "crm", "--follow"]);
+    let refused = terminal.asked(&["hubspot"], false);
+    assert_eq!(refused.status.code(), Some(2), "{}", shown(&refused));
+    assert!(
+        shown(&refused).contains("did not authorise"),
+        "{}",
+        shown(&refused)
+    );
+    for arguments in [&["hubspot"][..], &["hubspot", "--again"]] {
+        let consented = terminal.asked(arguments, true);
+        assert!(consented.status.success(), "{}", shown(&consented));
+    }
+    terminal.must(&["connections", "check", "hubspot"]);
+    let followed = terminal.run(&["--json", "jobs", "start", "hubspot-crm", "--follow"]);
     assert!(followed.status.success(), "{}", shown(&followed));
     assert_eq!(summary(&followed)["state"], "succeeded");
-    let files = terminal.must(&["--json", "lake", "files", "crm"]);
+    let files = terminal.must(&["--json", "lake", "files", "hubspot-crm"]);
     let files = files
         .lines()
         .map(|line| serde_json::from_str(line).unwrap());
@@ -213,15 +237,69 @@ fn by_oauth_to_the_lake(terminal: &Terminal, truth: usize) {
     }
 }
 
+/// Rows that the lake's files of the sync hold.
+fn rows(terminal: &Terminal) -> u64 {
+    let files = terminal.must(&["--json", "lake", "files", "hubspot-crm"]);
+    let rows = |line| serde_json::from_str::<Value>(line).unwrap()["rows"].as_u64();
+    files.lines().map(|line| rows(line).unwrap()).sum()
+}
+
+/// A checkpoint that a person sets is where the next job goes on.
+fn go_back_by_hand(terminal: &Terminal, truth: usize) {
+    let path = "/v1/syncs/hubspot-crm/streams/contacts/checkpoints";
+    let service = &terminal.service;
+    let listed = service.must("GET", path, &Value::Null);
+    let edit = |checkpoint: &Value| {
+        let mut cursor: Value =
+            serde_json::from_str(checkpoint["cursor"].as_str().unwrap()).unwrap();
+        cursor["until"] = 0.into();
+        json!({
+            "partition": checkpoint["partition"],
+            "before": checkpoint["cursor"],
+            "cursor": cursor.to_string(),
+        })
+    };
+    let edits: Vec<Value> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(edit)
+        .collect();
+    let before = rows(terminal);
+    service.must("PATCH", path, &json!({ "edits": edits }));
+    assert_eq!(
+        service.must("GET", path, &Value::Null)["items"][0]["cursor"],
+        edits[0]["cursor"]
+    );
+    let (status, again) = service.call("PATCH", path, &json!({ "edits": edits }));
+    assert_eq!((status, &again["code"]), (412, &"revision_changed".into()));
+    terminal.must(&["--json", "jobs", "start", "hubspot-crm", "--follow"]);
+    assert_eq!(rows(terminal) - before, truth as u64);
+    let slots = service.must(
+        "GET",
+        "/v1/syncs/hubspot-crm/logs/contacts/slots",
+        &Value::Null,
+    );
+    let kinds: Vec<&Value> = slots["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slot| &slot["kind"])
+        .collect();
+    assert!(kinds.contains(&&"edit".into()), "{kinds:?}");
+}
+
 /// What the directory no longer holds stays until it is told to go.
 fn prune(terminal: &Terminal) {
     std::fs::remove_file(terminal.folder.join("config/crm.yaml")).unwrap();
     let kept = shown(&terminal.run(&["apply", "config"]));
-    assert!(kept.contains("stays: sync crm"), "{kept}");
+    assert!(kept.contains("stays: sync hubspot-crm"), "{kept}");
     let plan = terminal.must(&["plan", "config", "--prune"]);
-    assert!(plan.contains("- sync crm"), "{plan}");
+    assert!(plan.contains("- sync hubspot-crm"), "{plan}");
     terminal.must(&["apply", "config", "--prune"]);
-    let gone = terminal.service.call("GET", "/v1/syncs/crm", &Value::Null);
+    let gone = terminal
+        .service
+        .call("GET", "/v1/syncs/hubspot-crm", &Value::Null);
     assert_eq!(gone.0, 404, "{}", gone.1);
 }
 

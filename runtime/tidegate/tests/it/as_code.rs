@@ -67,7 +67,7 @@ fn a_plan_holds_one_directory_against_another() {
     );
     let text = stdout(&tidegate(folder.path(), &plan));
     assert!(
-        text.contains("~ sync crm\n    schedule.every: 1h -> 15m\n"),
+        text.contains("~ sync hubspot-crm\n    schedule.every: 1h -> 15m\n"),
         "{text}"
     );
 }

@@ -7,6 +7,7 @@ mod as_code;
 mod bad_input;
 mod crash;
 mod guests;
+mod kills;
 mod limits;
 mod oauth;
 mod serve;

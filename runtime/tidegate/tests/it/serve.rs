@@ -246,6 +246,6 @@ async fn a_service_that_is_told_to_end_saves_what_runs_and_the_next_one_goes_on(
         "it was not told to stop in its middle: {job}"
     );
     let target: Arc<dyn Target> = Arc::new(DirectoryTarget::open(&lake).unwrap());
-    let landed = rows_of("default", &target).await;
+    let landed = rows_of("default", "crm", &target).await;
     assert_same(&landed, &site.truth(), "after a drain and a second start");
 }

@@ -91,6 +91,22 @@ impl Service {
         rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
     }
 
+    /// Lets nothing of it run for a while. Blocks.
+    pub(crate) fn suspend(&self, pause: Duration) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        let send = |signal| rustix::process::kill_process(process, signal).unwrap();
+        send(rustix::process::Signal::STOP);
+        std::thread::sleep(pause);
+        send(rustix::process::Signal::CONT);
+    }
+
+    /// Kills it, as the kernel does that runs out of memory. Blocks.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.code(), None, "it had ended by itself");
+    }
+
     /// Waits for its end, which was asked for. Blocks.
     pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()

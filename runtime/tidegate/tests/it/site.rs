@@ -159,31 +159,31 @@ batch: {}
 
     /// Every current contact that is not archived, once.
     pub(crate) fn truth(&self) -> Rows {
-        let current = self
-            .crm
-            .current(Kind::Contacts)
-            .filter(|version| !version.archived);
-        current
-            .map(|version| {
-                (
-                    (version.id.to_string(), crm_sim::iso(version.modified_ms)),
-                    1,
-                )
-            })
-            .collect()
+        truth_of(&self.crm)
     }
+}
+
+/// Every current contact that is not archived, once.
+pub(crate) fn truth_of(crm: &CrmSim) -> Rows {
+    let current = crm.current(Kind::Contacts);
+    let live = current.filter(|version| !version.archived);
+    live.map(|version| {
+        let modified = crm_sim::iso(version.modified_ms);
+        ((version.id.to_string(), modified), 1)
+    })
+    .collect()
 }
 
 /// The rows of the contacts' stream on a target.
 pub(crate) async fn rows(target: &Arc<dyn Target>) -> Rows {
-    rows_of("acme", target).await
+    rows_of("acme", "crm", target).await
 }
 
-/// The rows of a tenant's contacts on a target.
-pub(crate) async fn rows_of(tenant: &str, target: &Arc<dyn Target>) -> Rows {
+/// The rows of the contacts of a tenant's sync on a target.
+pub(crate) async fn rows_of(tenant: &str, sync: &str, target: &Arc<dyn Target>) -> Rows {
     let key = StreamKey {
         tenant: TenantId::parse(tenant).unwrap(),
-        sync: SyncId::parse("crm").unwrap(),
+        sync: SyncId::parse(sync).unwrap(),
         stream: StreamName::parse("contacts").unwrap(),
     };
     let view = lake::view(target, &key).await.unwrap();

@@ -73,9 +73,14 @@ fn run_a_job(site: (&Path, &Path, &str), collector: &str) -> (String, Sinks) {
         "connector_records_total",
         "http_client_request_duration_seconds",
         "wasm_call_duration",
+        "connector_batch_staged_count 0",
+        "connector_commit_lag_seconds",
+        "ratelimit_budget_utilization",
+        "job_class=\"incremental\"",
     ] {
         assert!(figures.contains(name), "{name} is missing: {figures}");
     }
+    assert!(!figures.contains("otel_scope"), "{figures}");
     let (key, log) = (service.key.clone(), service.log());
     assert!(service.end().success());
     let sinks = vec![
@@ -99,7 +104,7 @@ async fn a_job_is_one_trace_from_its_request_to_its_commit_and_no_sink_holds_a_s
     site.write(
         "serve.yaml",
         &format!(
-            "node: {{ broker: {{ limit_scale: .inf, mappings: [{{ from: 'https://api.hubapi.com', to: '{url}' }}] }} }}\n"
+            "node: {{ broker: {{ limit_scale: 1000, mappings: [{{ from: 'https://api.hubapi.com', to: '{url}' }}] }} }}\n"
         ),
     );
     let (received, mut tasks) = (Received::default(), JoinSet::new());

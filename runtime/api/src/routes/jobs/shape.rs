@@ -4,10 +4,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use tidegate_domain::id::{ConnectionId, JobId, Sha256, StreamName, SyncId};
-use tidegate_domain::job::{Class, JobRequest, JobState, Reason, StreamOutcome, Trigger};
+use tidegate_domain::job::{Class, JobRequest, JobState, Reason, StreamOutcome, Trigger, Warning};
 use tidegate_engine::progress::Figures;
 use tidegate_engine::worker::Snapshot;
-use tidegate_store::queue::{JobPosition, QueuedJob};
+use tidegate_store::queue::{JobPosition, QueuedJob, RESTS_MS};
 use utoipa::ToSchema;
 
 /// A job.
@@ -40,7 +40,8 @@ pub(crate) struct Job {
     claimed: bool,
     /// Whether its end was asked for.
     cancel_requested: bool,
-    /// When it is due; nothing of a job that is over.
+    /// When it is due; nothing of a job that is over, or that rests while its sync is
+    /// paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     wake_at_ms: Option<u64>,
     /// When it was asked for.
@@ -50,6 +51,10 @@ pub(crate) struct Job {
     /// What became of each of its streams.
     #[schema(value_type = BTreeMap<String, StreamOutcome>)]
     streams: BTreeMap<StreamName, StreamOutcome>,
+    /// What a person should know of its streams, whatever became of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Vec<Warning>>, required = false)]
+    warnings: BTreeMap<StreamName, Vec<Warning>>,
     /// What the running attempt has done so far, where this node runs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
@@ -96,10 +101,12 @@ impl From<QueuedJob> for Job {
             attempts: found.row.job.attempts,
             claimed: found.claimed,
             cancel_requested: found.cancel_requested,
-            wake_at_ms: (!state.is_final()).then_some(found.wake_at_ms),
+            wake_at_ms: Some(found.wake_at_ms)
+                .filter(|at_ms| !state.is_final() && *at_ms != RESTS_MS),
             created_at_ms: found.row.created_at_ms,
             updated_at_ms: found.row.updated_at_ms,
             streams: found.row.job.streams,
+            warnings: found.row.job.warnings,
             progress: None,
         }
     }

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::control::{DocumentKind, Expected, Reference, TenantState, Write};
 use crate::sqlite::encoding::encode_word;
 use crate::sqlite::failure::Failure;
-use crate::sqlite::{events, queue, schedules};
+use crate::sqlite::{events, queue, schedules, schemas};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tidegate_domain::id::Sha256;
 
@@ -217,6 +217,9 @@ impl Change<'_> {
                 body,
                 self.at_ms
             ])?;
+        if kind == DocumentKind::Sync {
+            queue::rouse(self.database, self.tenant, id, self.at_ms)?;
+        }
         Ok(())
     }
 
@@ -259,8 +262,17 @@ impl Change<'_> {
         self.database
             .prepare_cached("DELETE FROM documents WHERE tenant = ?1 AND kind = ?2 AND id = ?3")?
             .execute(params![self.tenant.as_str(), kind.as_str(), id])?;
-        if kind == DocumentKind::Subscription {
-            events::forget_subscription(self.database, self.tenant, id)?;
+        match kind {
+            DocumentKind::Subscription => {
+                events::forget_subscription(self.database, self.tenant, id)?;
+            }
+            DocumentKind::Connection => {
+                schemas::forget_connection(self.database, self.tenant, id)?;
+            }
+            DocumentKind::Sync => schemas::forget_sync(self.database, self.tenant, id)?,
+        }
+        if kind == DocumentKind::Sync {
+            queue::rouse(self.database, self.tenant, id, self.at_ms)?;
         }
         self.mentioned
             .insert(Reference::Document(kind, id.to_owned()));

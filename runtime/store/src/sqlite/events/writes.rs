@@ -28,6 +28,23 @@ pub(in crate::sqlite) fn insert(
     Ok(())
 }
 
+/// Nobody could ever hear of a tenant that the service does not know, and nothing would
+/// remove its events.
+pub(in crate::sqlite) fn tell(
+    database: &Connection,
+    tenant: &TenantId,
+    at_ms: u64,
+    told: &[NewEvent],
+) -> Result<(), Failure> {
+    let is_known = database
+        .prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?
+        .exists([tenant.as_str()])?;
+    if is_known {
+        insert(database, tenant, at_ms, told)?;
+    }
+    Ok(())
+}
+
 pub(super) fn dispatch(
     database: &Connection,
     from: u64,

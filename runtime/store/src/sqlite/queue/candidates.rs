@@ -1,6 +1,6 @@
 //! What could be claimed now, and what is.
 
-use crate::queue::{Candidate, Candidates};
+use crate::queue::{Candidate, Candidates, RESTS_MS};
 use crate::sqlite::encoding::decode_word;
 use crate::sqlite::failure::Failure;
 use rusqlite::{Connection, Row};
@@ -31,7 +31,7 @@ const RUNNING: &str = "
 /// long as the database is on this machine.
 const NEXT: &str = "
     SELECT min(at_ms) FROM (
-        SELECT min(wake_at_ms) AS at_ms FROM queue WHERE wake_at_ms > ?1
+        SELECT min(wake_at_ms) AS at_ms FROM queue WHERE wake_at_ms > ?1 AND wake_at_ms < ?2
         UNION ALL
         SELECT min(claim_expires_ms) FROM queue
         WHERE claim_owner IS NOT NULL
@@ -54,7 +54,7 @@ pub(super) fn find(database: &Connection, now_ms: u64) -> Result<Candidates, Fai
     }
     let next_at_ms = snapshot
         .prepare_cached(NEXT)?
-        .query_row([now_ms], |row| row.get(0))?;
+        .query_row([now_ms, RESTS_MS], |row| row.get(0))?;
     Ok(Candidates {
         due,
         running,

@@ -1,11 +1,11 @@
 //! Claims: taken, prolonged, given back. Their time is the database's.
 
 use super::{lost, reads};
-use crate::queue::{Claim, QueuedJob};
+use crate::queue::{Claim, QueuedJob, RESTS_MS};
 use crate::sqlite::encoding::decode_word;
 use crate::sqlite::failure::{Failure, Violation};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tidegate_domain::id::{JobId, OwnerToken};
+use tidegate_domain::id::{JobId, OwnerToken, TenantId};
 
 /// Ends every claim of former processes; called while the directory's lock proves
 /// that there is no other process.
@@ -75,20 +75,44 @@ pub(super) fn renew(
     cancel_requested.ok_or_else(|| lost(claim))
 }
 
-pub(super) fn release(database: &Connection, claim: &Claim) -> Result<(), Failure> {
+/// Compares the revision where it writes: a document that was written meanwhile has
+/// roused what rested, and this job would rest for ever; so would one whose end was asked
+/// for meanwhile.
+pub(super) fn rest(database: &Connection, claim: &Claim, revision: u64) -> Result<(), Failure> {
     let released = database
         .prepare_cached(
-            "UPDATE queue SET claim_owner = NULL, claim_expires_ms = 0
+            "UPDATE queue AS q SET claim_owner = NULL, claim_expires_ms = 0,
+                    wake_at_ms = iif(cancel_requested = 0 AND EXISTS (
+                        SELECT 1 FROM documents WHERE tenant = q.tenant AND kind = 'sync'
+                            AND id = q.sync AND revision = ?4), ?5, wake_at_ms)
              WHERE job = ?1 AND claim_epoch = ?2 AND claim_owner = ?3",
         )?
         .execute(params![
             claim.job.as_str(),
             claim.epoch,
-            claim.owner.to_string()
+            claim.owner.to_string(),
+            revision,
+            RESTS_MS
         ])?;
     if released == 0 {
         return Err(lost(claim));
     }
+    Ok(())
+}
+
+/// A sync's document was written: its jobs that rest are due.
+pub(in crate::sqlite) fn rouse(
+    database: &Connection,
+    tenant: &TenantId,
+    sync: &str,
+    at_ms: u64,
+) -> Result<(), Failure> {
+    database
+        .prepare_cached(
+            "UPDATE queue SET wake_at_ms = ?3
+             WHERE tenant = ?1 AND sync = ?2 AND wake_at_ms = ?4",
+        )?
+        .execute(params![tenant.as_str(), sync, at_ms, RESTS_MS])?;
     Ok(())
 }
 

@@ -166,7 +166,7 @@ pub(super) fn mark_committed(database: &Connection, mark: &CommitMark) -> Result
             mark.slot + 1,
             mark.slot_sha256.as_str()
         ])?;
-    tell(database, &mark.lease, mark.at_ms, &mark.events)
+    events::tell(database, &mark.lease.key.tenant, mark.at_ms, &mark.events)
 }
 
 pub(super) fn reconcile(
@@ -205,25 +205,7 @@ pub(super) fn reconcile(
             found.log_tail_sha256.as_ref().map(Sha256::as_str),
             stream.next_batch.max(found.next_batch)
         ])?;
-    tell(database, lease, at_ms, &found.events)
-}
-
-/// Nobody could ever hear of a tenant that the service does not know, and nothing would
-/// remove its events.
-fn tell(
-    database: &Connection,
-    lease: &Lease,
-    at_ms: u64,
-    told: &[NewEvent],
-) -> Result<(), Failure> {
-    let tenant = &lease.key.tenant;
-    let is_known = database
-        .prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?
-        .exists([tenant.as_str()])?;
-    if is_known {
-        events::insert(database, tenant, at_ms, told)?;
-    }
-    Ok(())
+    events::tell(database, &lease.key.tenant, at_ms, &found.events)
 }
 
 fn delete_intent(database: &Connection, stream_id: i64, batch: u64) -> Result<(), Failure> {

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// Rows of one table that go in one transaction.
 const ROWS_MAX: u64 = 500;
+/// Records of requests are small, and many.
+const REQUESTS_MAX: u64 = 5_000;
 /// Jobs take their attempts and logs along.
 const JOBS_MAX: u64 = 20;
 
@@ -20,6 +22,13 @@ const ANSWERS: &str = "DELETE FROM answers WHERE (tenant, key) IN (
 const KEYS: &str = "DELETE FROM api_keys WHERE id IN (
     SELECT id FROM api_keys WHERE revoked_at_ms < ?1 OR expires_at_ms < ?1 LIMIT ?2)";
 
+const REQUESTS: &str = "DELETE FROM requests WHERE id IN (
+    SELECT id FROM requests WHERE sent_at_ms < ?1 ORDER BY sent_at_ms LIMIT ?2)";
+const BLOCKS: &str = "DELETE FROM limit_blocks WHERE id IN (
+    SELECT id FROM limit_blocks WHERE forget_at_ms < ?1 LIMIT ?2)";
+const SPENT: &str = "DELETE FROM limit_spent WHERE (limit_name, counted_by_ms) IN (
+    SELECT limit_name, counted_by_ms FROM limit_spent WHERE forget_at_ms < ?1 LIMIT ?2)";
+
 pub(super) fn sweep(database: &Connection, now_ms: u64, keep: Retention) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
     let answers_ms = ANSWER_KEPT_MS;
@@ -28,6 +37,9 @@ pub(super) fn sweep(database: &Connection, now_ms: u64, keep: Retention) -> Resu
         (EVENTS, keep.events_ms, ROWS_MAX),
         (ANSWERS, answers_ms, ROWS_MAX),
         (KEYS, keep.keys_ms, ROWS_MAX),
+        (REQUESTS, keep.requests_ms, REQUESTS_MAX),
+        (BLOCKS, 0, ROWS_MAX),
+        (SPENT, 0, ROWS_MAX),
     ] {
         let before_ms = now_ms.saturating_sub(kept_ms);
         let removed = database

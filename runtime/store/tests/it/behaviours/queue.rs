@@ -7,16 +7,18 @@ use std::sync::Arc;
 use tidegate_domain::Fault;
 use tidegate_domain::id::{ConnectionId, JobId, SyncId, TenantId};
 use tidegate_domain::job::{Class, Job, JobRequest, JobState, Reason, StreamOutcome};
-use tidegate_store::control::{Expected, TenantState, Write};
+use tidegate_store::control::{DocumentKind, Expected, TenantState, Write};
 use tidegate_store::jobs::JobRow;
 use tidegate_store::queue::{
     ATTEMPTS_KEPT, Candidates, Claim, Enqueue, Enqueued, JobFilter, JobPosition, LOG_LINES_KEPT,
-    LogLine, NewJob, QueuedJob, Settled, Settlement,
+    LogLine, NewJob, QueuedJob, RESTS_MS, Settled, Settlement,
 };
 use tidegate_store::{Error, ServiceStore};
 use tokio::task::JoinSet;
 
 const NOW_MS: u64 = 5_000;
+/// Of no document.
+const NO_REVISION: u64 = 1 << 40;
 
 fn id(text: &str) -> JobId {
     JobId::parse(text).unwrap()
@@ -57,7 +59,7 @@ async fn assert_powerless(store: &dyn ServiceStore, claim: &Claim, job: &Job, wh
     assert_lost(store.renew_claim(claim, LONG_MS).await, what);
     assert_lost(store.save_job(claim, job, NOW_MS).await, what);
     assert_lost(store.append_log(claim, vec![line(1)]).await, what);
-    assert_lost(store.release_claim(claim).await, what);
+    assert_lost(store.rest(claim, 1).await, what);
     assert_lost(store.settle(claim, done).await, what);
     let after = store.queued_job(&tenant(), &claim.job).await.unwrap();
     assert_eq!(after, before, "{what}");
@@ -193,6 +195,53 @@ pub(crate) async fn a_job_is_not_claimed_before_its_time(store: Arc<dyn ServiceS
     assert_eq!(claimed.unwrap().unwrap().0.epoch, 2);
 }
 
+pub(crate) async fn a_job_that_rests_is_due_when_its_sync_is_written(store: Arc<dyn ServiceStore>) {
+    make_tenant(&*store).await;
+    let write = async || {
+        let document = Write::PutDocument {
+            kind: DocumentKind::Sync,
+            id: sync().to_string(),
+            expected: Expected::Any,
+            body: "{}".to_owned(),
+            references: Vec::new(),
+        };
+        let written = store.commit(commit(tenant(), vec![document])).await;
+        written.unwrap().revision
+    };
+    let revision = write().await;
+    put_job(&*store, new_job("j"), false).await;
+    let (first, job) = claim(&*store, "j", 1).await;
+    store.rest(&first, revision).await.unwrap();
+    assert!(try_claim(&*store, "j", 2).await.is_none());
+    let queued = store.queued_job(&tenant(), &id("j")).await;
+    let queued = queued.unwrap().unwrap();
+    assert_eq!((queued.wake_at_ms, queued.claimed), (RESTS_MS, false));
+    assert_eq!(
+        (queued.row.job, store.candidates(LONG_MS).await.unwrap()),
+        (job, Candidates::default())
+    );
+
+    let later = write().await;
+    let (second, _) = claim(&*store, "j", 2).await;
+    // Written again after this worker had read it: nobody would rouse the job.
+    write().await;
+    store.rest(&second, later).await.unwrap();
+    let (third, _) = claim(&*store, "j", 3).await;
+    assert_eq!(third.epoch, 3);
+    let revision = write().await;
+    cancel(&*store, "j").await.unwrap();
+    store.rest(&third, revision).await.unwrap();
+    let (fourth, _) = claim(&*store, "j", 4).await;
+    assert_eq!(fourth.epoch, 4, "its end was asked for");
+    assert!(
+        store
+            .attempts(&tenant(), &id("j"))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
 pub(crate) async fn a_lost_claim_can_do_nothing(store: Arc<dyn ServiceStore>) {
     make_tenant(&*store).await;
     put_job(&*store, new_job("j"), false).await;
@@ -300,7 +349,7 @@ pub(crate) async fn a_job_that_nobody_holds_must_say_when_it_goes_on(store: Arc<
         matches!(refused, Err(Error::Statement { .. })),
         "{refused:?}"
     );
-    store.release_claim(&first).await.unwrap();
+    store.rest(&first, NO_REVISION).await.unwrap();
     assert_eq!(claim(&*store, "j", 2).await.0.epoch, 2);
 }
 

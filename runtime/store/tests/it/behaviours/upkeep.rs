@@ -18,6 +18,7 @@ const KEEP: Retention = Retention {
     events_ms: 100,
     audit_ms: 100,
     keys_ms: 100,
+    requests_ms: 100,
 };
 
 async fn sweep_all(store: &dyn ServiceStore, now_ms: u64) -> u64 {

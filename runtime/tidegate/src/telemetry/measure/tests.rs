@@ -26,7 +26,7 @@ fn a_timed_span_is_told_apart_by_the_table_and_never_by_its_tenant() {
         let span = tracing::info_span!(
             "job",
             tenant.id = "acme",
-            job.class = ?"history",
+            job.class = "history",
             job.state = tracing::field::Empty
         );
         span.record("job.state", "succeeded");
@@ -35,7 +35,10 @@ fn a_timed_span_is_told_apart_by_the_table_and_never_by_its_tenant() {
         text.contains("connector_sync_duration_seconds_count"),
         "{text}"
     );
-    assert!(text.contains("job_state=\"succeeded\""), "{text}");
+    assert!(
+        text.contains("job_class=\"history\",job_state=\"succeeded\""),
+        "{text}"
+    );
     assert!(!text.contains("acme"), "{text}");
 }
 
@@ -46,6 +49,9 @@ fn events_of_the_target_are_counted_and_others_are_not() {
         tracing::event!(target: "metric", tracing::Level::INFO, connector.records = 4u64);
         tracing::info!(connector.records = 100u64, "not a figure");
         tracing::event!(target: "metric", tracing::Level::INFO, wasm.trap = 1u64, wasm.trap.kind = "limit");
+        for step in [1i64, 1, -1] {
+            tracing::event!(target: "metric", tracing::Level::INFO, connector.batch.staged.count = step);
+        }
     });
     let counted = text
         .lines()
@@ -53,4 +59,8 @@ fn events_of_the_target_are_counted_and_others_are_not() {
     let counted = counted.unwrap_or_else(|| panic!("{text}"));
     assert!(counted.ends_with(" 7"), "{counted}");
     assert!(text.contains("wasm_trap_kind=\"limit\""), "{text}");
+    let staged = text
+        .lines()
+        .find(|line| line.starts_with("connector_batch_staged_count"));
+    assert!(staged.is_some_and(|line| line.ends_with(" 1")), "{text}");
 }
