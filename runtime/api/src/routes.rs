@@ -77,6 +77,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(Read, routes!(limits::list_limits)),
         needs(Read, routes!(authorize::list_authorizations)),
         needs(WriteSecrets, routes!(authorize::begin_authorization)),
+        needs(WriteSecrets, routes!(authorize::revoke_authorization)),
         public(routes!(authorize::start_authorization)),
         public(routes!(authorize::end_authorization)),
         needs(Read, routes!(syncs::list_syncs)),

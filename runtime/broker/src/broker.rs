@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_domain::manifest::Manifest;
 use tidegate_store::flow::FlowStore;
-use tidegate_store::grants::GrantStore;
+use tidegate_store::grants::{GrantKey, GrantStore};
 use tidegate_store::limits::LimitStore;
 use tokio::sync::Semaphore;
 
@@ -127,6 +127,15 @@ impl Broker {
     /// The way out for one connection.
     pub fn session(&self, connection: Connection) -> Session {
         Session::new(Arc::clone(&self.shared), connection)
+    }
+
+    /// Forgets a grant: its tokens are gone from the store, and nothing is signed with it
+    /// again. False where there was none.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn revoke(&self, key: &GrantKey) -> Result<bool, Error> {
+        self.shared.grants.revoke(key).await
     }
 
     /// The dialer, for clients of other protocols (an S3 endpoint).

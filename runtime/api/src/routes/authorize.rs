@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::caller::Caller;
 use crate::change::Change;
 use crate::documents;
-use crate::extract::{Id, OptionalJson, Query};
+use crate::extract::{Id, Ids, OptionalJson, Query};
 use crate::oauth::{Ended, PATIENCE, Underway};
 use crate::page::Page;
 use crate::problem::{Code, Problem};
@@ -183,6 +183,34 @@ pub(crate) async fn list_authorizations(
         });
     }
     Ok(axum::Json(Page { items, next: None }))
+}
+
+/// Revoke how a connection is authorised
+///
+/// Its tokens are forgotten at once, and nothing is signed with them again. Many
+/// providers let a person end the application's access on their side as well.
+#[utoipa::path(delete, path = "/v1/connections/{connection}/authorizations/{method}", tag = "connections", params(("connection" = ConnectionId, Path), ("method" = String, Path, description = "The auth method.")), responses((status = 204, description = "Revoked.")))]
+pub(crate) async fn revoke_authorization(
+    State(api): State<Api>,
+    caller: Caller,
+    Ids(id, method): Ids<ConnectionId, String>,
+) -> Result<StatusCode, Problem> {
+    documents::read::<ConnectionSpec>(&api, &caller.tenant, id.as_str()).await?;
+    let key = GrantKey {
+        tenant: caller.tenant.clone(),
+        connection: id.clone(),
+        method,
+    };
+    if api.store().grant(&key).await?.is_none() {
+        return Err(Problem::not_found("authorization", &key.method));
+    }
+    // Noted before it is done, so that none goes unnoted.
+    let change = Change::new("connection.revoke", format!("connection {id}"))
+        .detail(json!({ "method": key.method }));
+    api.commit(&caller, change).await?;
+    let revoked = api.node().broker.revoke(&key).await;
+    revoked.map_err(|error| Problem::from(tidegate_engine::Error::from(error)))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A ticket.

@@ -4,6 +4,9 @@ use crate::client::JSON;
 use crate::site::{CONNECTOR, Site, connection, connector, sync, with_sync};
 use http::Method;
 use serde_json::json;
+use tidegate_domain::access::Role;
+use tidegate_domain::id::{ConnectionId, TenantId};
+use tidegate_store::grants::GrantKey;
 
 #[tokio::test]
 async fn a_document_changes_only_over_the_revision_that_was_read() {
@@ -277,4 +280,31 @@ async fn a_connector_is_used_only_once_it_is_approved() {
         )
         .await
         .expect(422);
+}
+
+#[tokio::test]
+async fn a_grant_goes_when_it_is_revoked_and_with_its_connection() {
+    let site = Site::new().await;
+    let admin = site.admin("acme").await;
+    with_sync(&admin).await;
+    let key = |name: &str| GrantKey {
+        tenant: TenantId::parse("acme").unwrap(),
+        connection: ConnectionId::parse(name).unwrap(),
+        method: "oauth".to_owned(),
+    };
+    let store = &site.node.store;
+    for name in ["crm", "other"] {
+        let path = format!("/v1/connections/{name}");
+        admin.put(&path, &connection()).await;
+        let granted = store.put_grant(&key(name), 1, b"sealed").await;
+        assert!(granted.unwrap());
+    }
+    let viewer = site.caller("acme", Role::TenantViewer).await;
+    let path = "/v1/connections/crm/authorizations/oauth";
+    viewer.delete(path).await.expect(403);
+    admin.delete(path).await.expect(204);
+    assert_eq!(store.grant(&key("crm")).await.unwrap(), None);
+    admin.delete(path).await.expect(404);
+    admin.delete("/v1/connections/other").await.expect(204);
+    assert_eq!(store.grant(&key("other")).await.unwrap(), None);
 }

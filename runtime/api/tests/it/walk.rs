@@ -175,6 +175,7 @@ async fn seed(site: &Site, tenant: &str, digest: &str) -> Ids {
         ("subscription", MARK.to_owned()),
         ("file", "sync.json".to_owned()),
         ("number", "1".to_owned()),
+        ("method", MARK.to_owned()),
     ])
 }
 

@@ -268,6 +268,10 @@ impl Change<'_> {
             }
             DocumentKind::Connection => {
                 schemas::forget_connection(self.database, self.tenant, id)?;
+                // Tokens do not outlive what they were given for.
+                self.database
+                    .prepare_cached("DELETE FROM grants WHERE tenant = ?1 AND connection = ?2")?
+                    .execute(params![self.tenant.as_str(), id])?;
             }
             DocumentKind::Sync => schemas::forget_sync(self.database, self.tenant, id)?,
         }
