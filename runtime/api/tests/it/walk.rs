@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_api::openapi::PERMISSION;
 use tidegate_domain::access::{Permission, Role};
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_store::control::Write;
+use tidegate_store::grants::GrantKey;
 
 /// Stands in everything that is the first tenant's, and in nothing else.
 const MARK: &str = "marked-alpha";
@@ -131,6 +133,13 @@ async fn seed(site: &Site, tenant: &str, digest: &str) -> Ids {
         .put(&format!("/v1/connections/{MARK}"), &marked)
         .await
         .expect(201);
+    let grant = GrantKey {
+        tenant: TenantId::parse(tenant).unwrap(),
+        connection: ConnectionId::parse(MARK).unwrap(),
+        method: MARK.to_owned(),
+    };
+    let granted = site.node.store.put_grant(&grant, 1, MARK.as_bytes()).await;
+    assert!(granted.unwrap());
     let mut marked = sync(MARK);
     marked["target"]["url"] = json!(format!("file:///tmp/{MARK}"));
     admin
