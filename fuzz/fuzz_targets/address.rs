@@ -1,3 +1,5 @@
+//! Links and paths of guests, as bytes from anywhere.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tidegate_broker::fuzzing::address(bytes));

@@ -1,3 +1,5 @@
+//! Headers of guests and of answers, as bytes from anywhere.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tidegate_broker::fuzzing::headers(bytes));
