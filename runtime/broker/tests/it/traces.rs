@@ -44,7 +44,7 @@ async fn every_refusal_is_counted_under_the_name_of_its_rule() {
         let (traced, _listening) = Traced::listen();
         assert!(fetch(&session, refused).await.is_err());
         let text = traced.text();
-        let counted = format!("egress.denied=1 rule=\"{rule}\"");
+        let counted = format!("egress.denied=1 egress.denied.reason=\"{rule}\"");
         assert!(text.contains(&counted), "{rule}: {text}");
     }
     assert_eq!(server.count(), 0);
