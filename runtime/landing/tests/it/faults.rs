@@ -187,12 +187,18 @@ impl FaultyStore {
         lease: &Lease,
         write: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
-        let written = self.fuse.around(write).await;
-        let is_newest = self.owners.newest.lock().unwrap().as_ref() == Some(lease);
-        if written.is_ok() && !is_newest {
-            self.owners.late_writes.fetch_add(1, Ordering::SeqCst);
-        }
-        written
+        let is_newest = || self.owners.newest.lock().unwrap().as_ref() == Some(lease);
+        // Asked when the write begins, after any pause: one that was accepted while its
+        // owner was the newest is not late because another came before its answer.
+        let watched = async {
+            let is_late = !is_newest();
+            let written = write.await;
+            if written.is_ok() && is_late {
+                self.owners.late_writes.fetch_add(1, Ordering::SeqCst);
+            }
+            written
+        };
+        self.fuse.around(watched).await
     }
 }
 
