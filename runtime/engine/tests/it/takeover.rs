@@ -31,7 +31,7 @@ async fn a_worker_that_dies_is_followed_by_another_once_its_claim_has_run_out() 
 async fn a_job_that_gets_on_outlives_any_number_of_workers() {
     let plant = Plant::new(8_000).await;
     let tenant = plant.add_tenant("acme").await;
-    plant.slow_down(200);
+    plant.slow_down(600);
     let job = plant.enqueue(&tenant, JobRequest::Sync).await;
     for attempt in 1..=4 {
         let worker = plant.work();
