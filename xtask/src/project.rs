@@ -64,6 +64,16 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Installs packages of the system, Debian's.
+pub(crate) fn install(project: &Project, packages: &[&str]) -> anyhow::Result<()> {
+    run(project.command("apt-get").args(["update", "-qq"]))?;
+    run(project
+        .command("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(packages))
+}
+
 /// What the command prints, if it succeeds.
 pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     let shown = shown(command);

@@ -1,7 +1,7 @@
 //! The Python side of the tests: third-party clients, readers and drivers, in virtual
 //! environments of their own.
 
-use crate::project::{Project, output, run};
+use crate::project::{Project, install, output, run};
 use anyhow::Context as _;
 use std::path::PathBuf;
 
@@ -64,18 +64,7 @@ impl Python {
             return Ok(());
         }
         // Debian ships Python without its venv module.
-        run(project.command("apt-get").args(["update", "-qq"]))?;
-        run(project
-            .command("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args([
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "python3",
-                "python3-venv",
-            ]))?;
+        install(project, &["python3", "python3-venv"])?;
         run(&mut create())
     }
 

@@ -1,6 +1,6 @@
 //! The tools of the Rust side: installed where they are missing.
 
-use crate::project::{Project, output, run};
+use crate::project::{Project, install, output, run};
 use anyhow::Context as _;
 use std::path::PathBuf;
 
@@ -73,17 +73,7 @@ pub(crate) fn nginx(project: &Project) -> anyhow::Result<PathBuf> {
     if let Some(nginx) = found() {
         return Ok(nginx);
     }
-    run(project.command("apt-get").args(["update", "-qq"]))?;
-    run(project
-        .command("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args([
-            "install",
-            "-y",
-            "-qq",
-            "--no-install-recommends",
-            "nginx-light",
-        ]))?;
+    install(project, &["nginx-light"])?;
     found().context("nginx was installed and does not run")
 }
 

@@ -70,10 +70,7 @@ async fn the_history_of_discoveries_is_read_and_compared() {
     let site = Site::new().await;
     let admin = site.admin("acme").await;
     with_sync(&admin).await;
-    let connections = admin.get("/v1/connections").await.expect(200).json();
-    let connection = connections["items"][0]["id"].as_str().unwrap().to_owned();
-    let syncs = admin.get("/v1/syncs").await.expect(200).json();
-    let sync = syncs["items"][0]["id"].as_str().unwrap().to_owned();
+    let (connection, sync) = ("crm", "crm");
     let base = format!("/v1/connections/{connection}");
     let none = admin
         .get(&format!("{base}/schemas"))
@@ -82,7 +79,7 @@ async fn the_history_of_discoveries_is_read_and_compared() {
         .json();
     assert_eq!(none["items"], json!([]));
     admin.get(&format!("{base}/catalog")).await.expect(404);
-    seed(&site, "acme", &connection, &sync).await;
+    seed(&site, "acme", connection, sync).await;
 
     let page = admin
         .get(&format!("{base}/schemas?limit=1"))
@@ -158,12 +155,7 @@ async fn a_person_accepts_the_schema_that_they_looked_at() {
     let site = Site::new().await;
     let admin = site.admin("acme").await;
     with_sync(&admin).await;
-    let syncs = admin.get("/v1/syncs").await.expect(200).json();
-    let sync = syncs["items"][0]["id"].as_str().unwrap().to_owned();
-    let connection = syncs["items"][0]["spec"]["connection"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let (connection, sync) = ("crm", "crm");
     let path = format!("/v1/syncs/{sync}/schema");
     let empty = admin.get(&path).await.expect(200).json();
     assert_eq!(
@@ -174,7 +166,7 @@ async fn a_person_accepts_the_schema_that_they_looked_at() {
         .post(&format!("{path}/accept"), &json!(null))
         .await
         .expect(404);
-    seed(&site, "acme", &connection, &sync).await;
+    seed(&site, "acme", connection, sync).await;
 
     let before = admin.get(&path).await.expect(200).json();
     assert_eq!(

@@ -2,7 +2,7 @@
 //! manifest, given by a name server, and named by a redirect. The oracle is the
 //! listener that all of them would end at.
 
-use crate::fixture::{API, Fixture, LOGIN, call, endpoint, fault, fetch, get};
+use crate::fixture::{API, Fixture, LOGIN, at, call, endpoint, fault, fetch, get};
 use crate::names::NameServer;
 use crate::server::{Server, reply, with};
 use std::collections::BTreeSet;
@@ -136,17 +136,6 @@ fn forms() -> Vec<String> {
     forms.extend(["localhost", "LOCALHOST", "localhost.", "[fe80::1%25lo]"].map(str::to_owned));
     let one_each: BTreeSet<_> = forms.into_iter().collect();
     one_each.into_iter().collect()
-}
-
-fn at(endpoint: &str) -> Request {
-    Request {
-        target: Target::Endpoint {
-            endpoint: endpoint.to_owned(),
-            path: "/x".to_owned(),
-            query: Vec::new(),
-        },
-        ..get("/v1/x")
-    }
 }
 
 /// What an address policy answers; anything else means that something was dialled, or

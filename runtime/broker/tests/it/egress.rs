@@ -1,23 +1,14 @@
 //! What may leave, and where to.
 
-use crate::fixture::{API, Fixture, call, endpoint, fault, fetch, get, request};
+use crate::fixture::{
+    API, Fixture, absolute, at, call, endpoint, fault, fetch, get, request, with_header,
+};
 use crate::server::{Server, reply, with};
 use tidegate_broker::{FetchFault, Method, Payload, Request, Rule, Target};
 use tidegate_domain::Fault;
 
 async fn echo() -> Server {
     Server::start(|_| async { Ok(reply(200, "{}")) }).await
-}
-
-fn at(endpoint: &str) -> Request {
-    Request {
-        target: Target::Endpoint {
-            endpoint: endpoint.to_owned(),
-            path: "/x".to_owned(),
-            query: Vec::new(),
-        },
-        ..get("/v1/x")
-    }
 }
 
 #[tokio::test]
@@ -58,14 +49,6 @@ async fn what_policy_refuses_opens_no_socket() {
     let server = echo().await;
     let fixture = Fixture::new(&server);
     let session = fixture.session();
-    let absolute = |link: &str| Request {
-        target: Target::Absolute(link.to_owned()),
-        ..get("")
-    };
-    let header = |name: &str| Request {
-        headers: vec![(name.to_owned(), "v".to_owned())],
-        ..get("/v1/x")
-    };
     let bucket = Request {
         bucket: Some("made-up".to_owned()),
         ..get("/v1/x")
@@ -78,9 +61,9 @@ async fn what_policy_refuses_opens_no_socket() {
         (absolute("https://evil.test/v1/x"), Fault::Config),
         (absolute("http://api.crm.test/v1/x"), Fault::Config),
         (absolute("http://localhost:1/v1/x"), Fault::Config),
-        (header("host"), Fault::Config),
-        (header("transfer-encoding"), Fault::Config),
-        (header("a\r\nb"), Fault::Guest),
+        (with_header("host"), Fault::Config),
+        (with_header("transfer-encoding"), Fault::Config),
+        (with_header("a\r\nb"), Fault::Guest),
         (bucket, Fault::Guest),
     ] {
         let refusal = fault(&session, refused).await;

@@ -272,6 +272,34 @@ pub(crate) fn get(path: &str) -> Request {
     request(Method::Get, path)
 }
 
+/// To `/x` of an endpoint.
+pub(crate) fn at(endpoint: &str) -> Request {
+    Request {
+        target: Target::Endpoint {
+            endpoint: endpoint.to_owned(),
+            path: "/x".to_owned(),
+            query: Vec::new(),
+        },
+        ..get("")
+    }
+}
+
+/// To a link, as a provider gives it.
+pub(crate) fn absolute(link: &str) -> Request {
+    Request {
+        target: Target::Absolute(link.to_owned()),
+        ..get("")
+    }
+}
+
+/// With a header of the guest.
+pub(crate) fn with_header(name: &str) -> Request {
+    Request {
+        headers: vec![(name.to_owned(), "v".to_owned())],
+        ..get("/v1/x")
+    }
+}
+
 pub(crate) fn signed(path: &str, auth: &str) -> Request {
     Request {
         auth: Some(auth.to_owned()),

@@ -1,45 +1,29 @@
 //! What is traced: the rule of every refusal, and never a secret.
 
-use crate::fixture::{Fixture, fetch, get, signed};
+use crate::fixture::{Fixture, absolute, at, fetch, get, signed, with_header};
 use crate::server::{Seen, Server, reply};
 use crate::tls::secure_server_with;
 use crate::traced::Traced;
-use tidegate_broker::{Origin, Request, Target};
+use tidegate_broker::{Origin, Request};
 
 #[tokio::test]
 async fn every_refusal_is_counted_under_the_name_of_its_rule() {
     let server = Server::start(|_| async { Ok(reply(200, "{}")) }).await;
     let fixture = Fixture::new(&server);
     let session = fixture.session();
-    let endpoint = |name: &str, path: &str| Request {
-        target: Target::Endpoint {
-            endpoint: name.to_owned(),
-            path: path.to_owned(),
-            query: Vec::new(),
-        },
-        ..get("")
-    };
-    let absolute = |link: &str| Request {
-        target: Target::Absolute(link.to_owned()),
-        ..get("")
-    };
-    let header = |name: &str| Request {
-        headers: vec![(name.to_owned(), "v".to_owned())],
-        ..get("/v1/x")
-    };
     let own_key = Request {
         auth: Some("query_key".to_owned()),
         ..get("/v1/x?api_key=mine")
     };
     for (refused, rule) in [
-        (endpoint("unknown", "/x"), "endpoint"),
+        (at("unknown"), "endpoint"),
         (get("/v2/x"), "path"),
         (absolute("https://evil.test/x"), "host"),
         (absolute("https://user@api.crm.test/v1/x"), "user"),
-        (header("cookie"), "header"),
-        (header("a b"), "malformed"),
+        (with_header("cookie"), "header"),
+        (with_header("a b"), "malformed"),
         (own_key, "credential"),
-        (endpoint("loopback", "/x"), "address"),
+        (at("loopback"), "address"),
     ] {
         let (traced, _listening) = Traced::listen();
         assert!(fetch(&session, refused).await.is_err());

@@ -56,7 +56,12 @@ impl AttemptReport {
         let usage = usage.unwrap_or_default();
         AttemptReport {
             streams: streams.collect(),
-            figures: progress.figures(),
+            // A call of a guest that fails is of no stream's figures, but it asked.
+            figures: Figures {
+                requests: usage.requests,
+                bytes_received: usage.bytes_received,
+                ..progress.figures()
+            },
             retries: usage.retries,
             limit_wait_ms: usage.limit_wait_ms,
         }

@@ -1,6 +1,6 @@
 //! A job from the queue to its end, and what can come between.
 
-use crate::plant::{Plant, assert_same, eventually};
+use crate::plant::{Plant, eventually};
 use crm_sim::{Fault, Kind, PathKind, Rule, When};
 use tidegate_domain::job::{JobRequest, JobState, Reason, StreamOutcome};
 use tidegate_engine::progress::PartitionOutcome;
@@ -12,10 +12,7 @@ async fn a_queued_sync_runs_to_its_end_and_the_next_goes_on_from_there() {
     let plant = Plant::new(1_500).await;
     let tenant = plant.add_tenant("acme").await;
     let done = plant.run(&tenant, JobRequest::Sync).await;
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
     assert_eq!(done.row.job.attempts, 1);
 
     let store = &plant.node.store;
@@ -75,10 +72,7 @@ async fn a_cancel_reaches_a_running_guest_and_what_was_saved_stays() {
     assert!(saved > 0);
     plant.crm.clear_faults();
     plant.run(&tenant, JobRequest::Sync).await;
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,10 +97,7 @@ async fn a_job_that_waits_for_a_limit_holds_nothing_and_goes_on_when_it_may() {
     let done = plant.to_state(&tenant, &job, JobState::Succeeded).await;
     assert!(done.row.job.fruitless.is_empty(), "a park is no failure");
     assert!(done.row.job.attempts >= 2);
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
     working.drain().await;
 }
 
@@ -127,10 +118,7 @@ async fn two_tenants_run_side_by_side_and_apart() {
     );
     for (tenant, job) in [(&acme, &first), (&globex, &second)] {
         plant.to_state(tenant, job, JobState::Succeeded).await;
-        assert_same(
-            &plant.landed(tenant, "contacts").await,
-            &plant.truth(|_| true),
-        );
+        plant.assert_whole(tenant).await;
     }
     let found = plant.node.store.queued_job(&acme, &second).await.unwrap();
     assert!(found.is_none(), "another's job");
@@ -145,9 +133,20 @@ async fn a_refused_token_fails_the_job_with_its_reason_and_without_the_token() {
     let working = plant.work();
     let job = plant.enqueue(&tenant, JobRequest::Sync).await;
     let failed = plant.to_state(&tenant, &job, JobState::Failed).await;
+    let attempts = plant.node.store.attempts(&tenant, &job).await.unwrap();
+    let report: AttemptReport = serde_json::from_str(&attempts[0].attempt.report).unwrap();
+    assert!(
+        report.figures.requests > 0,
+        "a call that failed asked too: {report:?}"
+    );
     assert_eq!(failed.row.job.reason(), Some(Reason::Auth));
     let store = &plant.node.store;
     let attempts = store.attempts(&tenant, &job).await.unwrap();
+    let report: AttemptReport = serde_json::from_str(&attempts[0].attempt.report).unwrap();
+    assert!(
+        report.figures.requests > 0,
+        "a call that failed asked too: {report:?}"
+    );
     let events = store.events(&tenant, 0, 100).await.unwrap();
     let log = store.log(&tenant, &job, 0, 100).await.unwrap();
     assert!(
@@ -163,10 +162,7 @@ async fn a_refused_token_fails_the_job_with_its_reason_and_without_the_token() {
         .put_secret(&tenant, plant.crm.private_app_token())
         .await;
     plant.run(&tenant, JobRequest::Sync).await;
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,8 +175,5 @@ async fn a_trigger_joins_the_job_that_is_there() {
     let working = plant.work();
     plant.to_state(&tenant, &first, JobState::Succeeded).await;
     working.drain().await;
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
 }

@@ -41,10 +41,7 @@ async fn a_paused_sync_s_job_rests_untouched_and_goes_on_when_the_sync_is_resume
     assert_eq!(done.row.job.attempts, 1);
     assert_eq!(store.attempts(&tenant, &job).await.unwrap().len(), 1);
     working.drain().await;
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,10 +66,7 @@ async fn a_job_whose_worker_was_lost_rests_too_once_its_sync_is_paused() {
     second.handle.wake();
     plant.to_state(&tenant, &job, JobState::Succeeded).await;
     second.drain().await;
-    assert_same(
-        &plant.landed(&tenant, "contacts").await,
-        &plant.truth(|_| true),
-    );
+    plant.assert_whole(&tenant).await;
 }
 
 /// `hh:mm` in UTC at this time.

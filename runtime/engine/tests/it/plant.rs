@@ -292,6 +292,14 @@ impl Plant {
         found.unwrap()
     }
 
+    /// What landed of the contacts must be what the source has.
+    pub(crate) async fn assert_whole(&self, tenant: &TenantId) {
+        assert_same(
+            &self.landed(tenant, "contacts").await,
+            &self.truth(|_| true),
+        );
+    }
+
     /// Waits until the job is as wanted.
     pub(crate) async fn until(
         &self,
