@@ -79,7 +79,7 @@ def parse():
 
 @contextlib.contextmanager
 def simulator(arguments, folder):
-    command = [arguments.bin_dir / "crm-sim", "--scale", "inf"]
+    command = [arguments.bin_dir / "crm-sim", "hubspot", "--scale", "inf"]
     command += ["--contacts", str(arguments.records)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -112,7 +112,7 @@ def free_port():
 @contextlib.contextmanager
 def crm(bin_dir, folder, contacts=2_000):
     """The simulated CRM, without limits; what it says about itself."""
-    arguments = [bin_dir / "crm-sim", "--scale", "inf", "--contacts", contacts, "--companies", 200, "--deals", 200]
+    arguments = [bin_dir / "crm-sim", "hubspot", "--scale", "inf", "--contacts", contacts, "--companies", 200, "--deals", 200]
     child, started = process(arguments, folder / "crm.log")
     try:
         yield started

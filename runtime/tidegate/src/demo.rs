@@ -11,7 +11,7 @@ use crate::report::{self, grouped, print_line, say};
 use crate::sync_run::{self, Document, Prepared};
 use crate::{authorize, lake};
 use anyhow::{Context as _, Result, ensure};
-use crm_sim::{CrmSim, Kind};
+use crm_sim::hubspot::{CrmSim, Kind};
 use s3_local::S3Local;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -187,11 +187,11 @@ impl Stage {
     async fn set(folder: &Path, arguments: &DemoArgs) -> Result<Stage> {
         let contacts =
             u32::try_from(arguments.records).context("--records: 10,000,000 at the most")?;
-        let crm = CrmSim::start(crm_sim::Config {
+        let crm = CrmSim::start(crm_sim::hubspot::Config {
             contacts,
             limit_scale: Some(LIMIT_SCALE),
             refresh_rotation: true,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         })
         .await?;
         let s3 = S3Local::start(&folder.join("s3"), 0, ACCESS_KEY, SECRET_KEY).await?;

@@ -3,7 +3,7 @@
 use crate::plant::{Plant, contacts, sync_document};
 use arrow_array::cast::AsArray as _;
 use arrow_array::{Array, RecordBatch};
-use crm_sim::{Kind, PropertyChange, PropertyType};
+use crm_sim::hubspot::{Kind, PropertyChange, PropertyType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use tidegate_domain::id::{ConnectionId, StreamKey, TenantId};

@@ -45,7 +45,7 @@ async fn a_backfill_lands_beside_the_stream_and_leaves_its_cursors_alone() {
 
     let mut moments: Vec<i64> = plant
         .crm
-        .current(crm_sim::Kind::Contacts)
+        .current(crm_sim::hubspot::Kind::Contacts)
         .map(|version| version.modified_ms)
         .collect();
     moments.sort_unstable();
@@ -53,7 +53,7 @@ async fn a_backfill_lands_beside_the_stream_and_leaves_its_cursors_alone() {
     let request = serde_json::json!({
         "kind": "backfill",
         "stream": "contacts",
-        "window": { "since": crm_sim::iso(since), "until": crm_sim::iso(until) },
+        "window": { "since": crm_sim::hubspot::iso(since), "until": crm_sim::hubspot::iso(until) },
     });
     let request: JobRequest = serde_json::from_value(request).unwrap();
     plant.run(&tenant, request.clone()).await;

@@ -1,7 +1,7 @@
 //! A job from the queue to its end, and what can come between.
 
 use crate::plant::{Plant, eventually};
-use crm_sim::{Fault, Kind, PathKind, Rule, When};
+use crm_sim::hubspot::{Fault, Kind, PathKind, Rule, When};
 use tidegate_domain::job::{JobRequest, JobState, Reason, StreamOutcome};
 use tidegate_engine::progress::PartitionOutcome;
 use tidegate_engine::worker::AttemptReport;

@@ -1,7 +1,7 @@
 //! A parked job is a row and nothing else, and goes on at once when its time has come.
 
 use crate::plant::{Plant, contacts, eventually, sync, sync_document};
-use crm_sim::{Fault, PathKind, Rule, Seen, When};
+use crm_sim::hubspot::{Fault, PathKind, Rule, Seen, When};
 use std::fmt::Write as _;
 use std::path::Path;
 use tidegate_domain::id::{JobId, OwnerToken, StreamKey, SyncId, TenantId};

@@ -1,6 +1,6 @@
 //! A node with tenants, a simulated CRM and a directory to land in.
 
-use crm_sim::{CrmSim, ExtraProperty, Fault, Kind, PathKind, PropertyType, Rule, When};
+use crm_sim::hubspot::{CrmSim, ExtraProperty, Fault, Kind, PathKind, PropertyType, Rule, When};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ impl Plant {
     }
 
     pub(crate) async fn with(contacts: u32, change: impl FnOnce(&mut Config)) -> Plant {
-        let crm = CrmSim::start(crm_sim::Config {
+        let crm = CrmSim::start(crm_sim::hubspot::Config {
             contacts,
             limit_scale: None,
             tie_burst: 30,
@@ -102,7 +102,7 @@ impl Plant {
                 property_type: PropertyType::Bool,
                 archived: true,
             }],
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         })
         .await
         .unwrap();
@@ -401,7 +401,7 @@ impl Plant {
         current
             .filter(|version| !version.archived && passes(version.modified_ms))
             .map(|version| {
-                let modified = crm_sim::iso(version.modified_ms);
+                let modified = crm_sim::hubspot::iso(version.modified_ms);
                 ((version.id.to_string(), modified), 1)
             })
             .collect()

@@ -142,11 +142,11 @@ impl Terminal {
 
 /// A CRM with a service beside it; the rest of a test blocks.
 async fn at_terminal(contacts: u32, test: impl FnOnce(Terminal, usize) + Send + 'static) {
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts,
         limit_scale: None,
         require_pkce: true,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     let site = Site::new(crm, Options::default()).await;
     let (folder, truth) = (site.folder.path().to_owned(), site.truth().len());
@@ -194,7 +194,7 @@ async fn a_directory_becomes_a_service_that_syncs_and_a_plan_after_it_is_empty()
 fn by_oauth_to_the_lake(terminal: &Terminal, truth: usize) {
     let app = format!(
         "oauth_app: {{ client_id: {}, client_secret: '${{env:CLIENT_SECRET}}' }}\nconfig:",
-        crm_sim::Config::default().client_id
+        crm_sim::hubspot::Config::default().client_id
     );
     terminal.replace("hubspot.yaml", "config:", &app);
     terminal.replace("hubspot.yaml", "private_app", "oauth");

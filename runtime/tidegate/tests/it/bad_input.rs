@@ -5,10 +5,10 @@ use crate::site::{Options, Site, assert_same, shown};
 use std::process::Output;
 
 async fn site() -> Site {
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts: 300,
         limit_scale: None,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     Site::new(crm, Options::default()).await
 }
@@ -132,10 +132,10 @@ async fn a_second_process_is_told_that_the_directory_is_in_use() {
 /// A file-size limit makes writes fail as a full disk does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_stops_the_sync_and_loses_nothing() {
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts: 20_000,
         limit_scale: None,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     let site = Site::new(
         crm,

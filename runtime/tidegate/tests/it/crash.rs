@@ -9,12 +9,12 @@ use tidegate_domain::crash::POINTS;
 
 const SIGKILL: i32 = 9;
 
-fn crm(contacts: u32) -> crm_sim::Config {
-    crm_sim::Config {
+fn crm(contacts: u32) -> crm_sim::hubspot::Config {
+    crm_sim::hubspot::Config {
         contacts,
         limit_scale: None,
         tie_burst: 30,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     }
 }
 

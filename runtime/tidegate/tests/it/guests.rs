@@ -5,9 +5,9 @@ use crate::site::{Options, Site, guest, shown, summary};
 use std::process::Output;
 
 async fn run(behaviour: &str) -> (Site, Output) {
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts: 1,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     let site = Site::new(crm, Options::default()).await;
     let folder = site.path("").display().to_string();

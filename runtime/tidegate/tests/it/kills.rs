@@ -3,7 +3,7 @@
 
 use crate::service::{Service, command};
 use crate::site::{Rows, assert_same, guest, is_proof, proof_fragment, rows_of, truth_of};
-use crm_sim::{CrmSim, Fault, PathKind, Rule, Seen, When};
+use crm_sim::hubspot::{CrmSim, Fault, PathKind, Rule, Seen, When};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -95,12 +95,12 @@ struct Field {
 
 impl Field {
     async fn new(size: Size, seed: u64) -> Field {
-        let crm = crm_sim::Config {
+        let crm = crm_sim::hubspot::Config {
             contacts: size.contacts,
             limit_scale: None,
             tie_burst: 30,
             access_token_ttl_s: 86_400,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         };
         let crm = CrmSim::start(crm).await.unwrap();
         crm.begin_journal();

@@ -1,7 +1,7 @@
 //! Tokens, limits and faults of the provider, as the provider counts them.
 
 use crate::site::{Options, Site, assert_same, shown, summary};
-use crm_sim::{Fault, PathKind, Rule, When};
+use crm_sim::hubspot::{Fault, PathKind, Rule, When};
 
 fn at_real_limits() -> Options {
     Options {
@@ -13,10 +13,10 @@ fn at_real_limits() -> Options {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_429s_is_waited_out_and_nothing_is_lost() {
     let site = Site::new(
-        crm_sim::Config {
+        crm_sim::hubspot::Config {
             contacts: 3_000,
             limit_scale: None,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         },
         at_real_limits(),
     )
@@ -43,9 +43,9 @@ async fn a_storm_of_429s_is_waited_out_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_providers_limit_is_never_exceeded_by_its_own_count() {
     let site = Site::new(
-        crm_sim::Config {
+        crm_sim::hubspot::Config {
             contacts: 13_000,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         },
         at_real_limits(),
     )
@@ -64,10 +64,10 @@ async fn the_providers_limit_is_never_exceeded_by_its_own_count() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_errors_and_cut_bodies_are_sent_again() {
     let site = Site::new(
-        crm_sim::Config {
+        crm_sim::hubspot::Config {
             contacts: 3_000,
             limit_scale: None,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         },
         Options::default(),
     )
@@ -96,10 +96,10 @@ async fn server_errors_and_cut_bodies_are_sent_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_answer_fails_the_stream_and_the_next_run_goes_on() {
     let site = Site::new(
-        crm_sim::Config {
+        crm_sim::hubspot::Config {
             contacts: 3_000,
             limit_scale: None,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         },
         Options::default(),
     )
@@ -107,7 +107,7 @@ async fn a_wrong_answer_fails_the_stream_and_the_next_run_goes_on() {
     site.crm.install_fault(Rule {
         path: Some(PathKind::List),
         when: When::Ordinal { skip: 12, take: 1 },
-        fault: Fault::WrongJson(crm_sim::WrongJson::Truncated),
+        fault: Fault::WrongJson(crm_sim::hubspot::WrongJson::Truncated),
     });
     let output = site.run(site.sync()).await;
     assert_eq!(output.status.code(), Some(1), "{}", shown(&output));

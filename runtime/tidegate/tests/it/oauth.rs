@@ -2,7 +2,7 @@
 //! the middle of a sync.
 
 use crate::site::{Options, Site, assert_same, shown};
-use crm_sim::{Fault, PathKind, Rule, When};
+use crm_sim::hubspot::{Fault, PathKind, Rule, When};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -53,13 +53,13 @@ async fn authorize(site: &Site) {
     done.await.unwrap();
 }
 
-fn by_oauth() -> (crm_sim::Config, Options) {
-    let crm = crm_sim::Config {
+fn by_oauth() -> (crm_sim::hubspot::Config, Options) {
+    let crm = crm_sim::hubspot::Config {
         contacts: 20_000,
         limit_scale: None,
         refresh_rotation: true,
         require_pkce: true,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     let options = Options {
         oauth: true,

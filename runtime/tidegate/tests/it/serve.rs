@@ -171,9 +171,9 @@ fn printed_settings_are_checked_settings() {
 }
 
 async fn site(contacts: u32) -> Site {
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     Site::new(crm, Options::default()).await
 }

@@ -1,7 +1,7 @@
 //! A simulated CRM and the documents of one sync from it, for tests that start the
 //! real program as a process of its own.
 
-use crm_sim::{CrmSim, Kind};
+use crm_sim::hubspot::{CrmSim, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -46,7 +46,7 @@ impl Default for Options {
 }
 
 impl Site {
-    pub(crate) async fn new(crm: crm_sim::Config, options: Options) -> Site {
+    pub(crate) async fn new(crm: crm_sim::hubspot::Config, options: Options) -> Site {
         let crm = CrmSim::start(crm).await.unwrap();
         let site = Site {
             folder: tempfile::tempdir().unwrap(),
@@ -168,7 +168,7 @@ pub(crate) fn truth_of(crm: &CrmSim) -> Rows {
     let current = crm.current(Kind::Contacts);
     let live = current.filter(|version| !version.archived);
     live.map(|version| {
-        let modified = crm_sim::iso(version.modified_ms);
+        let modified = crm_sim::hubspot::iso(version.modified_ms);
         ((version.id.to_string(), modified), 1)
     })
     .collect()

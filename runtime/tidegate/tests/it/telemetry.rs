@@ -94,10 +94,10 @@ fn run_a_job(site: (&Path, &Path, &str), collector: &str) -> (String, Sinks) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_one_trace_from_its_request_to_its_commit_and_no_sink_holds_a_secret() {
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts: 500,
         limit_scale: None,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     let site = Site::new(crm, Options::default()).await;
     let url = site.crm.base_url();

@@ -1,7 +1,7 @@
 //! A whole history on S3, read back by a reader that none of us wrote.
 
 use crate::site::{Options, Site, is_proof, proof_fragment, rows, shown};
-use crm_sim::Kind;
+use crm_sim::hubspot::Kind;
 use s3_local::S3Local;
 use std::fmt::Write as _;
 use std::process::Command;
@@ -68,10 +68,10 @@ async fn lands_whole(format: &str) {
     let contacts: u32 = if is_proof() { 1_000_000 } else { 25_000 };
     let endpoint = Endpoint::find().await;
     let prefix = format!("volume-{format}-{}", std::process::id());
-    let crm = crm_sim::Config {
+    let crm = crm_sim::hubspot::Config {
         contacts,
         limit_scale: None,
-        ..crm_sim::Config::default()
+        ..crm_sim::hubspot::Config::default()
     };
     let options = Options {
         stream: "mode: incremental, landing: append",
@@ -116,7 +116,7 @@ async fn verify(site: &Site, endpoint: &Endpoint) -> String {
     let (mut truth, mut sample) = (String::new(), String::new());
     let step = (site.crm.live_count(Kind::Contacts) / 10_000).max(1);
     for (at, version) in site.crm.current(Kind::Contacts).enumerate() {
-        let row = serde_json::json!({ "key": version.id.to_string(), "version": crm_sim::iso(version.modified_ms) });
+        let row = serde_json::json!({ "key": version.id.to_string(), "version": crm_sim::hubspot::iso(version.modified_ms) });
         writeln!(truth, "{row}").unwrap();
         if at % step == 0 {
             let record = site.crm.record_json(Kind::Contacts, version.id).unwrap();
@@ -159,10 +159,10 @@ async fn memory_stays_the_same_for_more_records() {
     };
     let mut peaks = Vec::new();
     for contacts in [few, many] {
-        let crm = crm_sim::Config {
+        let crm = crm_sim::hubspot::Config {
             contacts,
             limit_scale: None,
-            ..crm_sim::Config::default()
+            ..crm_sim::hubspot::Config::default()
         };
         let options = Options {
             stream: "mode: incremental, landing: append",

@@ -1,0 +1,207 @@
+//! Which operation a method and a path name, under either URL scheme.
+
+use hyper::Method;
+
+use crate::hubspot::counters::PathKind;
+use crate::hubspot::kind::Kind;
+
+/// Date versions that stand where `v3` stands in the classic scheme.
+const DATE_VERSIONS: [&str; 3] = ["2025-09", "2026-03", "2026-09"];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Authorize,
+    /// The token endpoint; true for the versions with the longer answer.
+    Token {
+        modern: bool,
+    },
+    AccessToken(String),
+    RefreshToken {
+        token: String,
+        delete: bool,
+    },
+    Introspect,
+    Revoke,
+    List(Kind),
+    Read(Kind, String),
+    Search(Kind),
+    Create(Kind),
+    Update(Kind, String),
+    Archive(Kind, String),
+    Batch(Kind, Batch),
+    Properties(Kind),
+    Property(Kind, String),
+    Schemas,
+    Schema(Kind),
+    Details,
+    LegacyDetails,
+    DailyUsage,
+    Owners,
+    Pipelines(Kind),
+    /// A path with an object type that does not exist.
+    UnknownType(String),
+    WrongMethod,
+    Missing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Batch {
+    Read,
+    Create,
+    Update,
+    Archive,
+}
+
+impl Route {
+    pub(crate) fn parse(method: &Method, path: &str) -> Route {
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let post = method == Method::POST;
+        let get = method == Method::GET;
+        match segments.as_slice() {
+            ["oauth", "authorize"] if get => Route::Authorize,
+            ["oauth", version, "token"] if post => Route::Token {
+                modern: *version != "v1",
+            },
+            ["oauth", "v1", "access-tokens", token] if get => {
+                Route::AccessToken((*token).to_owned())
+            }
+            ["oauth", "v1", "refresh-tokens", token] if get || method == Method::DELETE => {
+                Route::RefreshToken {
+                    token: (*token).to_owned(),
+                    delete: !get,
+                }
+            }
+            ["oauth", "v3" | "2026-03", "token", "introspect"] if post => Route::Introspect,
+            ["oauth", "v3" | "2026-03", "token", "revoke"] if post => Route::Revoke,
+            ["oauth", _, "token", ..] | ["oauth", "authorize"] => Route::WrongMethod,
+            ["crm", "v3", rest @ ..] | ["crm-object-schemas", "v3", rest @ ..] => {
+                Route::crm(method, rest)
+            }
+            ["crm", area, version, rest @ ..] if DATE_VERSIONS.contains(version) => {
+                let rest: Vec<&str> = [area].into_iter().chain(rest).copied().collect();
+                Route::crm(method, &rest)
+            }
+            ["crm-object-schemas", version, rest @ ..] if DATE_VERSIONS.contains(version) => {
+                Route::crm(method, rest)
+            }
+            ["account-info", "v3" | "2026-03", "details"] if get => Route::Details,
+            ["account-info", _, "api-usage", "daily", ..] if get => Route::DailyUsage,
+            ["integrations", "v1", "me"] if get => Route::LegacyDetails,
+            _ => Route::Missing,
+        }
+    }
+
+    fn crm(method: &Method, segments: &[&str]) -> Route {
+        match segments {
+            ["objects", name, rest @ ..] => match Kind::parse(name) {
+                Some(kind) => Route::objects(method, kind, rest),
+                None => Route::UnknownType((*name).to_owned()),
+            },
+            ["properties", name, rest @ ..] => match (Kind::parse(name), rest) {
+                _ if method != Method::GET => Route::WrongMethod,
+                (Some(kind), []) => Route::Properties(kind),
+                (Some(kind), [property]) => Route::Property(kind, (*property).to_owned()),
+                (None, _) => Route::UnknownType((*name).to_owned()),
+                _ => Route::Missing,
+            },
+            ["schemas"] if method == Method::GET => Route::Schemas,
+            ["schemas", name] if method == Method::GET => match Kind::parse(name) {
+                Some(kind) => Route::Schema(kind),
+                None => Route::UnknownType((*name).to_owned()),
+            },
+            ["owners"] if method == Method::GET => Route::Owners,
+            ["pipelines", name] if method == Method::GET => match Kind::parse(name) {
+                Some(kind) => Route::Pipelines(kind),
+                None => Route::UnknownType((*name).to_owned()),
+            },
+            _ => Route::Missing,
+        }
+    }
+
+    fn objects(method: &Method, kind: Kind, rest: &[&str]) -> Route {
+        match (method.as_str(), rest) {
+            ("GET", []) => Route::List(kind),
+            ("POST", []) => Route::Create(kind),
+            ("POST", ["search"]) => Route::Search(kind),
+            ("POST", ["batch", "read"]) => Route::Batch(kind, Batch::Read),
+            ("POST", ["batch", "create"]) => Route::Batch(kind, Batch::Create),
+            ("POST", ["batch", "update"]) => Route::Batch(kind, Batch::Update),
+            ("POST", ["batch", "archive"]) => Route::Batch(kind, Batch::Archive),
+            ("GET", [id]) => Route::Read(kind, (*id).to_owned()),
+            ("PATCH", [id]) => Route::Update(kind, (*id).to_owned()),
+            ("DELETE", [id]) => Route::Archive(kind, (*id).to_owned()),
+            (_, [] | [_] | ["batch", _]) => Route::WrongMethod,
+            _ => Route::Missing,
+        }
+    }
+
+    pub(crate) fn path_kind(&self) -> PathKind {
+        match self {
+            Route::Authorize => PathKind::Authorize,
+            Route::Token { .. }
+            | Route::AccessToken(_)
+            | Route::RefreshToken { .. }
+            | Route::Introspect
+            | Route::Revoke => PathKind::Token,
+            Route::List(_) => PathKind::List,
+            Route::Read(..) => PathKind::Read,
+            Route::Search(_) => PathKind::Search,
+            Route::Create(_) | Route::Update(..) | Route::Archive(..) | Route::Batch(..) => {
+                PathKind::Batch
+            }
+            Route::Properties(_) | Route::Property(..) => PathKind::Properties,
+            Route::Schemas | Route::Schema(_) => PathKind::Schemas,
+            Route::Details
+            | Route::LegacyDetails
+            | Route::DailyUsage
+            | Route::Owners
+            | Route::Pipelines(_) => PathKind::Account,
+            Route::UnknownType(_) | Route::WrongMethod | Route::Missing => PathKind::Unknown,
+        }
+    }
+
+    /// The scope that the route asks of a token.
+    pub(crate) fn scope(&self) -> Option<String> {
+        let (kind, verb) = match self {
+            Route::List(kind) | Route::Read(kind, _) | Route::Search(kind) => (kind, "read"),
+            Route::Batch(kind, Batch::Read) => (kind, "read"),
+            Route::Create(kind)
+            | Route::Update(kind, _)
+            | Route::Archive(kind, _)
+            | Route::Batch(kind, _) => (kind, "write"),
+            Route::Schemas => return Some("crm.schemas.custom.read".to_owned()),
+            _ => return None,
+        };
+        Some(format!("crm.objects.{}.{verb}", kind.plural()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Method;
+
+    use super::{Kind, Route};
+
+    #[test]
+    fn classic_and_date_prefixes_name_the_same_operation() {
+        for path in [
+            "/crm/v3/objects/CONTACT/search",
+            "/crm/objects/2026-03/contacts/search",
+            "/crm/objects/2025-09/0-1/search",
+        ] {
+            assert_eq!(
+                Route::parse(&Method::POST, path),
+                Route::Search(Kind::Contacts),
+                "{path}"
+            );
+        }
+        assert_eq!(
+            Route::parse(&Method::GET, "/crm/objects/2019-01/contacts"),
+            Route::Missing
+        );
+        assert_eq!(
+            Route::parse(&Method::POST, "/oauth/2026-03/token"),
+            Route::Token { modern: true }
+        );
+    }
+}

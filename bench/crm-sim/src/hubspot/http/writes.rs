@@ -1,0 +1,197 @@
+//! Writing records one by one.
+
+pub(super) mod batch;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::objects::resolve;
+use super::reply::Reply;
+use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::kind::Kind;
+use crate::hubspot::problem::Problem;
+use crate::hubspot::records::Write;
+use crate::hubspot::render::{Projection, RECORD_BYTES, View, record};
+use crate::overlay::Changes;
+
+type Properties = BTreeMap<String, Option<String>>;
+
+#[derive(Debug, Deserialize)]
+struct One {
+    #[serde(default)]
+    properties: Properties,
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::invalid_json(&error))
+}
+
+/// `POST /crm/v3/objects/{type}`.
+pub(super) fn create(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let one: One = read(body)?;
+    Ok(Reply::json(
+        201,
+        create_one(account, collection, &one.properties)?,
+    ))
+}
+
+/// `PATCH /crm/v3/objects/{type}/{id}`.
+pub(super) fn update(
+    account: &Account,
+    collection: &Collection,
+    name: &str,
+    id_property: Option<&str>,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let one: One = read(body)?;
+    let id = resolve(collection, name, id_property)?;
+    match update_one(account, collection, id, &one.properties)? {
+        Some(body) => Ok(Reply::json(200, body)),
+        None => Err(Problem::not_found()),
+    }
+}
+
+/// `DELETE /crm/v3/objects/{type}/{id}`: 204, archived already or not.
+pub(super) fn archive(
+    account: &Account,
+    collection: &Collection,
+    name: &str,
+) -> Result<Reply, Problem> {
+    let id = resolve(collection, name, None)?;
+    let now_ms = account.clock.now_ms();
+    collection.records.archive(id, now_ms, now_ms);
+    Ok(Reply::empty(204))
+}
+
+/// Creates a record and returns everything that it holds.
+fn create_one(
+    account: &Account,
+    collection: &Collection,
+    properties: &Properties,
+) -> Result<Vec<u8>, Problem> {
+    // Uniqueness holds only if nobody else creates in between.
+    let _alone = collection.alone();
+    refuse_duplicate(collection, properties)?;
+    let changes = changes(account, collection, properties)?;
+    let records = &collection.records;
+    let id = records.create(write_now(account, changes), true);
+    let body = records.with_view(id, |view| {
+        let schema = &records.schema;
+        let mut columns: Vec<u16> = view.changes.iter().map(|(column, _)| *column).collect();
+        columns.extend([schema.object_id, schema.created, schema.modified]);
+        rendered(&view, &Projection::of(schema, columns))
+    });
+    body.ok_or_else(Problem::not_found)
+}
+
+/// Updates a record and returns what was written; `None` if there is no such
+/// live record.
+fn update_one(
+    account: &Account,
+    collection: &Collection,
+    id: u64,
+    properties: &Properties,
+) -> Result<Option<Vec<u8>>, Problem> {
+    let changes = changes(account, collection, properties)?;
+    let records = &collection.records;
+    let schema = &records.schema;
+    let mut columns: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
+    columns.push(schema.modified);
+    match collection.kind {
+        // Contacts answer an update without their id and creation.
+        Kind::Contacts => columns.extend(schema.column("hs_email_domain")),
+        Kind::Companies | Kind::Deals => columns.extend([schema.object_id, schema.created]),
+    }
+    if records.edit(id, write_now(account, changes)).is_none() {
+        return Ok(None);
+    }
+    let projection = Projection::of(schema, columns);
+    Ok(records.with_view(id, |view| rendered(&view, &projection)))
+}
+
+fn write_now(account: &Account, changes: Changes) -> Write {
+    let now_ms = account.clock.now_ms();
+    Write {
+        modified_ms: now_ms,
+        applied_ms: now_ms,
+        changes,
+    }
+}
+
+fn rendered(view: &View<'_>, projection: &Projection) -> Vec<u8> {
+    let mut out = Vec::with_capacity(RECORD_BYTES);
+    record(view, projection, &mut out);
+    out
+}
+
+/// Contacts are unique by address.
+fn refuse_duplicate(collection: &Collection, properties: &Properties) -> Result<(), Problem> {
+    let schema = &collection.records.schema;
+    let email = properties.get("email").and_then(Option::as_deref);
+    let (Kind::Contacts, Some(email), Some(column)) =
+        (collection.kind, email, schema.column("email"))
+    else {
+        return Ok(());
+    };
+    match collection.records.find(column, email) {
+        Some(id) => Err(Problem::conflict(format!(
+            "Contact already exists. Existing ID: {id}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Written values by column, or the validation error that lists every bad one.
+fn changes(
+    account: &Account,
+    collection: &Collection,
+    properties: &Properties,
+) -> Result<Changes, Problem> {
+    let schema = &collection.records.schema;
+    let mut changes = Changes::new();
+    let mut invalid: Vec<Value> = Vec::new();
+    for (name, value) in properties {
+        let text = value.as_deref().unwrap_or("");
+        let refused = match schema.column(name) {
+            None => Some((
+                "PROPERTY_DOESNT_EXIST",
+                format!("Property \"{name}\" does not exist"),
+            )),
+            Some(column) if schema.property(column).read_only => Some((
+                "READ_ONLY_VALUE",
+                format!("\"{name}\" is a read only property"),
+            )),
+            Some(column) if !schema.property(column).accepts(text) => Some((
+                "INVALID_OPTION",
+                format!("{text} was not a valid value for {name}"),
+            )),
+            Some(column) => {
+                changes.push((column, value.as_deref().map(Box::from)));
+                None
+            }
+        };
+        if let Some((error, message)) = refused {
+            invalid.push(json!({
+                "isValid": false,
+                "message": message,
+                "error": error,
+                "name": name,
+                "localizedErrorMessage": message,
+                "portalId": account.config.portal_id,
+            }));
+        }
+    }
+    if invalid.is_empty() {
+        return Ok(changes);
+    }
+    let list = Value::Array(invalid);
+    Err(Problem::validation(format!(
+        "Property values were not valid: {list}"
+    )))
+}

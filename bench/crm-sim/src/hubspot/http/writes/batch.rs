@@ -1,0 +1,209 @@
+//! Reading and writing up to a hundred records at once.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{One, Properties, changes, create_one, refuse_duplicate, rendered, update_one};
+use crate::clock::iso;
+use crate::generate::mix;
+use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::http::objects::resolve;
+use crate::hubspot::http::reply::Reply;
+use crate::hubspot::kind::Kind;
+use crate::hubspot::problem::Problem;
+
+/// Inputs of one batch at most.
+const INPUTS_MAX: usize = 100;
+
+#[derive(Debug, Deserialize)]
+struct Many<T> {
+    #[serde(default = "Vec::new")]
+    inputs: Vec<T>,
+    #[serde(default)]
+    properties: Vec<String>,
+    #[serde(default, rename = "idProperty")]
+    id_property: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Input {
+    id: String,
+    #[serde(default, rename = "idProperty")]
+    id_property: Option<String>,
+    #[serde(default)]
+    properties: Properties,
+}
+
+/// `POST .../batch/create`.
+pub(in crate::hubspot::http) fn create(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<One> = super::read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    let mut addresses = BTreeSet::new();
+    for input in &many.inputs {
+        changes(account, collection, &input.properties)?;
+        refuse_duplicate(collection, &input.properties)?;
+        let address = input.properties.get("email").and_then(Option::as_deref);
+        if address.is_some_and(|address| !addresses.insert(address.to_lowercase())) {
+            return Err(Problem::validation(
+                "Duplicate IDs found in batch input".to_owned(),
+            ));
+        }
+    }
+    let mut results = Vec::with_capacity(many.inputs.len());
+    for input in many.inputs {
+        results.push(create_one(account, collection, &input.properties)?);
+    }
+    Ok(reply(
+        account,
+        201,
+        results,
+        &BTreeSet::new(),
+        collection.kind,
+        started_ms,
+    ))
+}
+
+/// `POST .../batch/update`.
+pub(in crate::hubspot::http) fn update(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = super::read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    for input in &many.inputs {
+        changes(account, collection, &input.properties)?;
+    }
+    let mut results = Vec::with_capacity(many.inputs.len());
+    let mut missing = BTreeSet::new();
+    for input in many.inputs {
+        let id_property = input.id_property.or_else(|| many.id_property.clone());
+        let updated = match resolve(collection, &input.id, id_property.as_deref()) {
+            Ok(id) => update_one(account, collection, id, &input.properties)?,
+            Err(_) => None,
+        };
+        match updated {
+            Some(body) => results.push(body),
+            None => {
+                missing.insert(input.id);
+            }
+        }
+    }
+    Ok(reply(
+        account,
+        200,
+        results,
+        &missing,
+        collection.kind,
+        started_ms,
+    ))
+}
+
+/// `POST .../batch/read`.
+pub(in crate::hubspot::http) fn read(
+    account: &Account,
+    collection: &Collection,
+    archived: bool,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = super::read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    let names = (!many.properties.is_empty()).then(|| many.properties.join(","));
+    let projection = collection.projection(names.as_deref());
+    let mut results = Vec::with_capacity(many.inputs.len());
+    let mut missing = BTreeSet::new();
+    for input in many.inputs {
+        let id = resolve(collection, &input.id, many.id_property.as_deref()).ok();
+        let found = id.and_then(|id| {
+            collection.records.with_view(id, |view| {
+                (view.archived_ms.is_some() == archived).then(|| rendered(&view, &projection))
+            })
+        });
+        match found.flatten() {
+            Some(body) => results.push(body),
+            None => {
+                missing.insert(input.id);
+            }
+        }
+    }
+    Ok(reply(
+        account,
+        200,
+        results,
+        &missing,
+        collection.kind,
+        started_ms,
+    ))
+}
+
+/// `POST .../batch/archive`: 204 always, silent about unknown ids.
+pub(in crate::hubspot::http) fn archive(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = super::read(body)?;
+    check_size(many.inputs.len())?;
+    let now_ms = account.clock.now_ms();
+    for id in many.inputs.iter().filter_map(|input| input.id.parse().ok()) {
+        collection.records.archive(id, now_ms, now_ms);
+    }
+    Ok(Reply::empty(204))
+}
+
+fn check_size(inputs: usize) -> Result<(), Problem> {
+    if inputs <= INPUTS_MAX {
+        return Ok(());
+    }
+    Err(Problem::validation(format!(
+        "The maximum number of inputs supported in a batch request is {INPUTS_MAX}, but was {inputs}"
+    )))
+}
+
+/// The answer to a batch; results come in no order of the inputs.
+fn reply(
+    account: &Account,
+    status: u16,
+    mut results: Vec<Vec<u8>>,
+    missing: &BTreeSet<String>,
+    kind: Kind,
+    started_ms: i64,
+) -> Reply {
+    let turn = mix(account.meter.serial());
+    if results.len() > 1 {
+        let by = usize::try_from(turn % (results.len() as u64 - 1)).unwrap_or(0) + 1;
+        results.rotate_left(by);
+    }
+    let mut out = b"{\"status\":\"COMPLETE\",\"results\":[".to_vec();
+    out.extend(results.join(&b','));
+    let completed = iso(account.clock.now_ms());
+    let started = iso(started_ms);
+    out.extend_from_slice(
+        format!("],\"startedAt\":\"{started}\",\"completedAt\":\"{completed}\"").as_bytes(),
+    );
+    if missing.is_empty() {
+        out.push(b'}');
+        return Reply::json(status, out);
+    }
+    let errors = json!([{
+        "status": "error",
+        "category": "OBJECT_NOT_FOUND",
+        "message": format!("Could not get some {} objects, they may be deleted or not exist. Check that ids are valid.", kind.upper()),
+        "context": {"ids": missing},
+        "links": {},
+        "errors": [],
+    }]);
+    out.extend_from_slice(
+        format!(",\"numErrors\":{},\"errors\":{errors}}}", missing.len()).as_bytes(),
+    );
+    Reply::json(207, out)
+}

@@ -1,0 +1,329 @@
+//! The simulator as a library: start, steer, and read the truth.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::config::Config;
+use crate::hubspot::counters::Counters;
+use crate::hubspot::faults::Rule;
+use crate::hubspot::kind::Kind;
+use crate::hubspot::records::Write;
+use crate::hubspot::render::Projection;
+use crate::hubspot::schema::PropertyChange;
+use crate::hubspot::truth::{self, RecordVersion};
+use crate::hubspot::{control, http};
+use crate::journal::Seen;
+use crate::overlay::Changes;
+use crate::server::{bind, serve};
+
+/// A running simulator. Stops when dropped.
+#[derive(Debug)]
+pub struct CrmSim {
+    account: Arc<Account>,
+    base_url: String,
+    control_url: Option<String>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// An access token with the refresh token it came with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenPair {
+    /// For the `Authorization: Bearer` header.
+    pub access_token: String,
+    /// For the token endpoint.
+    pub refresh_token: String,
+    /// Life of the access token in seconds.
+    pub expires_in_s: u64,
+}
+
+impl CrmSim {
+    /// Binds 127.0.0.1 and serves on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When a port is taken.
+    pub async fn start(config: Config) -> anyhow::Result<CrmSim> {
+        let listener = bind(config.port).await?;
+        let base_url = format!("http://{}", listener.local_addr()?);
+        let control = match config.control_port {
+            Some(port) => Some(bind(port).await?),
+            None => None,
+        };
+        let account = Arc::new(Account::new(config, base_url.clone()));
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let api = Arc::clone(&account);
+        tasks.spawn(serve(
+            listener,
+            stop.clone(),
+            tasks.clone(),
+            move |request| http::respond(Arc::clone(&api), request),
+        ));
+        let mut control_url = None;
+        if let Some(listener) = control {
+            control_url = Some(format!("http://{}", listener.local_addr()?));
+            let api = Arc::clone(&account);
+            tasks.spawn(serve(
+                listener,
+                stop.clone(),
+                tasks.clone(),
+                move |request| control::respond(Arc::clone(&api), request),
+            ));
+        }
+        Ok(CrmSim {
+            account,
+            base_url,
+            control_url,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Closes every connection and waits until all tasks have ended.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Start of every API address: `http://127.0.0.1:port`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Start of every control address, if a control port was configured.
+    pub fn control_url(&self) -> Option<&str> {
+        self.control_url.as_deref()
+    }
+
+    /// What it was started with.
+    pub fn config(&self) -> &Config {
+        &self.account.config
+    }
+
+    /// The simulated time of day.
+    pub fn clock(&self) -> &Clock {
+        &self.account.clock
+    }
+
+    fn collection(&self, kind: Kind) -> &Collection {
+        self.account.collection(kind)
+    }
+}
+
+/// Tokens.
+impl CrmSim {
+    /// A fresh OAuth pair with every scope, as if a user had just consented.
+    pub fn issue_tokens(&self) -> TokenPair {
+        let issued = self.account.oauth.issue_all(self.clock().now_ms());
+        TokenPair {
+            access_token: issued.access_token,
+            refresh_token: issued.refresh_token,
+            expires_in_s: issued.expires_in_s,
+        }
+    }
+
+    /// The private app's token, which never expires.
+    pub fn private_app_token(&self) -> &str {
+        &self.account.oauth.private_token
+    }
+
+    /// Expires every access token now.
+    pub fn expire_access_tokens(&self) {
+        self.account.oauth.expire_all(self.clock().now_ms());
+    }
+
+    /// Uninstalls the app: every access and refresh token dies.
+    pub fn uninstall_app(&self) {
+        self.account.oauth.revoke_all();
+    }
+
+    /// Changes the life of access tokens issued from now on, in seconds.
+    pub fn set_access_token_ttl_s(&self, ttl_s: u64) {
+        self.account.oauth.set_ttl_s(ttl_s);
+    }
+
+    /// Changes whether a refresh kills the refresh token it used.
+    pub fn set_refresh_rotation(&self, rotation: bool) {
+        self.account.oauth.set_rotation(rotation);
+    }
+}
+
+/// Faults, oddities, limits and counters.
+impl CrmSim {
+    /// Installs a fault; rules strike in order of installation.
+    pub fn install_fault(&self, rule: Rule) {
+        self.account.faults.install(rule);
+    }
+
+    /// Removes every fault.
+    pub fn clear_faults(&self) {
+        self.account.faults.clear();
+    }
+
+    /// How long search keeps serving a record's previous version, in
+    /// milliseconds of the simulated clock; 0 for none.
+    pub fn set_search_lag_ms(&self, lag_ms: u32) {
+        self.account.set_search_lag_ms(lag_ms);
+    }
+
+    /// Whether search compares record ids as text, as some suspect it does.
+    pub fn set_text_ids(&self, text_ids: bool) {
+        self.account.set_text_ids(text_ids);
+    }
+
+    /// Changes the factor on every limit; infinity or `None` is no limit.
+    pub fn set_limit_scale(&self, scale: Option<f64>) {
+        self.account.limits.set_scale(scale);
+    }
+
+    /// The counters so far.
+    pub fn counters(&self) -> Counters {
+        self.account.counters()
+    }
+
+    /// Writes down every request from now on, until the end.
+    pub fn begin_journal(&self) {
+        self.account.journal.begin();
+    }
+
+    /// The requests that were written down, in the order in which they came.
+    pub fn journal(&self) -> Vec<Seen> {
+        self.account.journal.seen()
+    }
+
+    /// Sets every counter back, the maxima included.
+    pub fn reset_counters(&self) {
+        self.account.reset_counters();
+    }
+}
+
+/// Changes to records. Each makes a new version; times are milliseconds since
+/// the epoch. A change whose time is not after the record's last modification
+/// gets the next free millisecond.
+impl CrmSim {
+    /// Changes one property of each live record; unknown and archived ids are
+    /// skipped. Returns the changed ids with their new modification times.
+    pub fn edit(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<(u64, i64)> {
+        self.account.edit_spread(kind, ids, at_ms, at_ms)
+    }
+
+    /// Changes `count` distinct live records, at times spread evenly over
+    /// `[from_ms, until_ms]`; each call chooses other records.
+    pub fn edit_count(
+        &self,
+        kind: Kind,
+        count: usize,
+        from_ms: i64,
+        until_ms: i64,
+    ) -> Vec<(u64, i64)> {
+        let ids = self.account.pick(kind, count);
+        self.account.edit_spread(kind, &ids, from_ms, until_ms)
+    }
+
+    /// Writes one property of a record; `None` clears it. Returns the new
+    /// modification time, or `None` if the record or property does not exist.
+    pub fn set_property(
+        &self,
+        kind: Kind,
+        id: u64,
+        name: &str,
+        value: Option<&str>,
+        at_ms: i64,
+    ) -> Option<i64> {
+        let records = &self.collection(kind).records;
+        let column = records.schema.column(name)?;
+        let write = Write {
+            modified_ms: at_ms,
+            applied_ms: self.clock().now_ms(),
+            changes: Changes::from([(column, value.map(Box::from))]),
+        };
+        records.edit(id, write)
+    }
+
+    /// Changes a property that the account defined itself; false where there is none.
+    /// One that is to come later is declared in [`Config::extra_properties`] from the
+    /// start, archived.
+    pub fn change_property(&self, kind: Kind, name: &str, change: PropertyChange) -> bool {
+        self.account.change_property(kind, name, change)
+    }
+
+    /// Creates records filled like generated ones; their ids are in no order.
+    pub fn create(&self, kind: Kind, count: usize, at_ms: i64) -> Vec<u64> {
+        self.account.create(kind, count, at_ms)
+    }
+
+    /// Archives records; returns those that were live.
+    pub fn archive(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
+        self.account.archive(kind, ids, at_ms)
+    }
+
+    /// Archives `count` live records and returns their ids.
+    pub fn archive_count(&self, kind: Kind, count: usize, at_ms: i64) -> Vec<u64> {
+        let ids = self.account.pick(kind, count);
+        self.account.archive(kind, &ids, at_ms)
+    }
+}
+
+/// The truth.
+impl CrmSim {
+    /// Current records in id order, archived ones included: a snapshot of the
+    /// moment of the call.
+    pub fn current(&self, kind: Kind) -> impl Iterator<Item = RecordVersion> + '_ {
+        truth::Current::new(&self.collection(kind).records)
+    }
+
+    /// Every version that ever existed and so may have been served, generated
+    /// ones first.
+    pub fn history(&self, kind: Kind) -> impl Iterator<Item = RecordVersion> + '_ {
+        truth::history(&self.collection(kind).records)
+    }
+
+    /// The versions of one record, oldest first; empty for an unknown id.
+    pub fn versions_of(&self, kind: Kind, id: u64) -> Vec<RecordVersion> {
+        truth::versions_of(&self.collection(kind).records, id)
+    }
+
+    /// The whole current record, with every property, as JSON text.
+    pub fn record_json(&self, kind: Kind, id: u64) -> Option<String> {
+        let records = &self.collection(kind).records;
+        let all = Projection::all(&records.schema);
+        truth::record_json(records, id, &all).map(text)
+    }
+
+    /// A record as one of its versions had it, with every property.
+    pub fn version_json(&self, kind: Kind, id: u64, modified_ms: i64) -> Option<String> {
+        let records = &self.collection(kind).records;
+        let all = Projection::all(&records.schema);
+        truth::version_json(records, id, modified_ms, &all).map(text)
+    }
+
+    /// Names of all properties of a type, in the order of the wire.
+    pub fn property_names(&self, kind: Kind) -> Vec<String> {
+        let schema = &self.collection(kind).records.schema;
+        let names = schema.properties.iter();
+        names.map(|property| property.name.clone()).collect()
+    }
+
+    /// How many records are live now.
+    pub fn live_count(&self, kind: Kind) -> usize {
+        let records = &self.collection(kind).records;
+        let overlay = records.overlay();
+        let generated = overlay.generated_in(records.indices()).count();
+        records.count as usize + overlay.entries.len() - generated - overlay.archived.len()
+    }
+}
+
+impl Drop for CrmSim {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
+}

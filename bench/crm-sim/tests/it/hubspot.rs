@@ -1,0 +1,13 @@
+//! The HubSpot simulator.
+
+mod client;
+mod control;
+mod edits;
+mod faults;
+mod journal;
+mod limits;
+mod lists;
+mod oauth;
+mod official_client;
+mod search;
+mod writes;
