@@ -4,7 +4,6 @@ mod account;
 mod config;
 mod control;
 mod counters;
-mod faults;
 mod http;
 mod kind;
 mod limits;
@@ -15,14 +14,17 @@ mod render;
 mod schema;
 mod search;
 mod simulator;
-mod truth;
 
 pub use crate::clock::{Clock, iso};
+pub use crate::faults::{Fault, When, WrongJson};
 pub use crate::journal::Seen;
+pub use crate::tokens::TokenPair;
+pub use crate::truth::RecordVersion;
 pub use config::{Config, Plan};
 pub use counters::{Counters, PathKind};
-pub use faults::{Fault, Rule, When, WrongJson};
 pub use kind::Kind;
 pub use schema::{ExtraProperty, PropertyChange, PropertyType};
-pub use simulator::{CrmSim, TokenPair};
-pub use truth::RecordVersion;
+pub use simulator::CrmSim;
+
+/// A fault with the requests it strikes.
+pub type Rule = crate::faults::Rule<PathKind>;

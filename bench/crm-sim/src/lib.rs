@@ -6,10 +6,24 @@
 //! prove what a client did instead of asking the client.
 
 #![warn(missing_docs)]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "some of what the simulators share has only one user until the next of them is here"
+)]
 
+mod body;
 mod clock;
+mod control;
+mod faults;
 mod generate;
 pub mod hubspot;
 mod journal;
+mod json;
+mod meter;
 mod overlay;
+mod records;
 mod server;
+mod tokens;
+mod truth;
+mod window;

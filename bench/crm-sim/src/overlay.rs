@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 
+use crate::records::Shown;
+
 /// Values by column; `None` is an explicit null.
 pub(crate) type Changes = Vec<(u16, Option<Box<str>>)>;
 
@@ -51,7 +53,7 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
     pub(crate) entries: BTreeMap<u64, Entry>,
-    /// Current versions that are not archived, by modification.
+    /// Current versions, archived ones included, by modification.
     by_modified: BTreeSet<(i64, u64)>,
     pub(crate) archived: BTreeSet<u64>,
     /// Indices of generated records that have an entry.
@@ -77,24 +79,40 @@ impl Overlay {
         self.by_applied.insert((version.applied_ms, id));
         if version.archived_ms.is_some() {
             self.archived.insert(id);
-        } else {
-            self.by_modified.insert((version.modified_ms, id));
         }
+        self.by_modified.insert((version.modified_ms, id));
         entry.versions.push(version);
     }
 
-    /// Archived or live records from an id on, in id order.
+    /// Written records from an id on, in id order.
     pub(crate) fn range<'a>(
         &'a self,
         from: u64,
-        archived: bool,
+        shown: Shown,
     ) -> Box<dyn Iterator<Item = (u64, &'a Entry)> + 'a> {
-        if archived {
-            let ids = self.archived.range(from..);
-            return Box::new(ids.filter_map(|id| Some((*id, self.entries.get(id)?))));
-        }
         let all = self.entries.range(from..).map(|(id, entry)| (*id, entry));
-        Box::new(all.filter(|(_, entry)| !entry.is_archived()))
+        match shown {
+            Shown::All => Box::new(all),
+            Shown::Live => Box::new(all.filter(|(_, entry)| !entry.is_archived())),
+            Shown::Archived => {
+                let ids = self.archived.range(from..);
+                Box::new(ids.filter_map(|id| Some((*id, self.entries.get(id)?))))
+            }
+        }
+    }
+
+    /// Current versions by modification time and id, within a half-open range.
+    pub(crate) fn moments(
+        &self,
+        range: Range<(i64, u64)>,
+        shown: Shown,
+    ) -> impl DoubleEndedIterator<Item = (i64, u64)> + '_ {
+        let moments = self.by_modified.range(range).copied();
+        moments.filter(move |(_, id)| match shown {
+            Shown::All => true,
+            Shown::Live => !self.archived.contains(id),
+            Shown::Archived => self.archived.contains(id),
+        })
     }
 
     /// Ids of live records whose current version lies in `[from_ms, until_ms)`.
@@ -104,9 +122,8 @@ impl Overlay {
         until_ms: i64,
     ) -> impl Iterator<Item = u64> + '_ {
         let end = until_ms.max(from_ms);
-        self.by_modified
-            .range((from_ms, 0)..(end, 0))
-            .map(|(_, id)| *id)
+        self.moments((from_ms, 0)..(end, 0), Shown::Live)
+            .map(|(_, id)| id)
     }
 
     /// Indices of generated records with an entry, within a range.

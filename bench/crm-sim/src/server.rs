@@ -2,12 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
-use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -16,19 +13,87 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A port of 127.0.0.1; 0 takes any free one.
-pub(crate) async fn bind(port: u16) -> anyhow::Result<TcpListener> {
+use crate::body::Body;
+
+/// Listeners of a simulator and everything that runs on them. Stops when dropped.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// A bound port that nobody answers on yet.
+#[derive(Debug)]
+pub(crate) struct Port {
+    listener: TcpListener,
+    /// `http://127.0.0.1:port`.
+    pub(crate) url: String,
+}
+
+impl Port {
+    /// A port of 127.0.0.1; 0 takes any free one.
+    pub(crate) async fn bind(port: u16) -> anyhow::Result<Port> {
+        let listener = bind(port).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        Ok(Port { listener, url })
+    }
+
+    /// The same, where a port was asked for.
+    pub(crate) async fn bind_some(port: Option<u16>) -> anyhow::Result<Option<Port>> {
+        match port {
+            Some(port) => Ok(Some(Port::bind(port).await?)),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Servers {
+    pub(crate) fn new() -> Servers {
+        Servers {
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Answers on a port until stopped; returns its address.
+    pub(crate) fn answer<F, R>(&self, port: Port, respond: F) -> String
+    where
+        F: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+        R: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let served = serve(
+            port.listener,
+            self.stop.clone(),
+            self.tasks.clone(),
+            respond,
+        );
+        self.tasks.spawn(served);
+        port.url
+    }
+
+    /// Closes every connection and waits until all tasks have ended.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn bind(port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpListener::bind(address)
         .await
         .with_context(|| format!("bind {address}"))
 }
 
-/// A response body: one buffer, a stream, or a cut one.
-pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-
 /// Accepts connections until stopped and answers each request with `respond`.
-pub(crate) async fn serve<F, R>(
+async fn serve<F, R>(
     listener: TcpListener,
     stop: CancellationToken,
     connections: TaskTracker,

@@ -55,6 +55,14 @@ pub(crate) enum Generator {
 }
 
 impl Generator {
+    /// Whether even a record that is otherwise empty has this value.
+    pub(crate) fn is_system(self) -> bool {
+        matches!(
+            self,
+            Generator::ObjectId | Generator::Created | Generator::Modified
+        )
+    }
+
     /// Whether the text may hold characters that JSON must escape.
     pub(crate) fn escapes(self) -> bool {
         matches!(

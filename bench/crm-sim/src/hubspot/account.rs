@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::clock::Clock;
+use crate::faults::Faults;
 use crate::generate::mix;
 use crate::hubspot::config::Config;
-use crate::hubspot::counters::{Counters, Meter};
-use crate::hubspot::faults::Faults;
+use crate::hubspot::counters::{Counters, PathKind};
 use crate::hubspot::kind::Kind;
 use crate::hubspot::limits::Limits;
 use crate::hubspot::oauth::OAuth;
-use crate::hubspot::records::{Records, Write};
+use crate::hubspot::records::Records;
 use crate::hubspot::render::Projection;
 use crate::hubspot::schema::PropertyChange;
 use crate::hubspot::search::{Index, Quirks};
 use crate::journal::Journal;
+use crate::meter::Meter;
 
 /// Distinct property lists remembered per object type.
 const PROJECTIONS_MAX: usize = 256;
@@ -41,8 +42,8 @@ pub(crate) struct Account {
     pub(crate) collections: [Collection; 3],
     pub(crate) oauth: OAuth,
     pub(crate) limits: Limits,
-    pub(crate) faults: Faults,
-    pub(crate) meter: Meter,
+    pub(crate) faults: Faults<PathKind>,
+    pub(crate) meter: Meter<PathKind>,
     pub(crate) journal: Journal,
     /// How long search keeps serving a record's previous version; 0 for none.
     search_lag_ms: AtomicU32,
@@ -106,13 +107,8 @@ impl Account {
             ten_second_max,
             search_second_max,
             during_retry_after,
-            ..self.meter.snapshot()
+            ..Counters::from(self.meter.tally())
         }
-    }
-
-    pub(crate) fn reset_counters(&self) {
-        self.meter.reset();
-        self.limits.reset_observed();
     }
 
     /// A fresh correlation id, unique and the same in every run.
@@ -164,7 +160,6 @@ impl Collection {
     }
 }
 
-/// Changes that the library and the control API offer alike.
 impl Account {
     /// Changes a property that the account defined itself; false where there is none.
     pub(crate) fn change_property(&self, kind: Kind, name: &str, change: PropertyChange) -> bool {
@@ -176,64 +171,5 @@ impl Account {
             .unwrap_or_else(PoisonError::into_inner);
         projections.clear();
         changed
-    }
-
-    /// Distinct live records, others each time.
-    pub(crate) fn pick(&self, kind: Kind, count: usize) -> Vec<u64> {
-        let turn = self.meter.serial();
-        self.collection(kind).records.pick(count, turn)
-    }
-
-    /// Changes one property of each record, at times spread over an interval.
-    pub(crate) fn edit_spread(
-        &self,
-        kind: Kind,
-        ids: &[u64],
-        from_ms: i64,
-        until_ms: i64,
-    ) -> Vec<(u64, i64)> {
-        let records = &self.collection(kind).records;
-        let column = records.schema.edited;
-        let steps = i64::try_from(ids.len()).unwrap_or(i64::MAX).max(1);
-        let applied_ms = self.clock.now_ms();
-        (0..)
-            .zip(ids)
-            .filter_map(|(step, id)| {
-                let modified_ms = from_ms + (until_ms - from_ms) * step / steps;
-                let value = format!("Edited \"{}\" \u{2192} {modified_ms}", self.meter.serial());
-                let write = Write {
-                    modified_ms,
-                    applied_ms,
-                    changes: vec![(column, Some(value.into()))],
-                };
-                Some((*id, records.edit(*id, write)?))
-            })
-            .collect()
-    }
-
-    /// Creates records filled like generated ones.
-    pub(crate) fn create(&self, kind: Kind, count: usize, at_ms: i64) -> Vec<u64> {
-        let records = &self.collection(kind).records;
-        let applied_ms = self.clock.now_ms();
-        (0..count)
-            .map(|_| {
-                let write = Write {
-                    modified_ms: at_ms,
-                    applied_ms,
-                    changes: Vec::new(),
-                };
-                records.create(write, false)
-            })
-            .collect()
-    }
-
-    /// Archives records and returns those that were live.
-    pub(crate) fn archive(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
-        let records = &self.collection(kind).records;
-        let applied_ms = self.clock.now_ms();
-        let live = ids
-            .iter()
-            .filter(|id| records.archive(**id, at_ms, applied_ms));
-        live.copied().collect()
     }
 }

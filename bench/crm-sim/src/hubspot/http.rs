@@ -19,15 +19,17 @@ use hyper::header::{self, HeaderMap};
 use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use self::reply::{Reply, whole};
+use self::reply::Reply;
 use self::route::{Batch, Route};
+use crate::body::{Body, whole};
+use crate::faults::Fault;
 use crate::hubspot::account::Account;
-use crate::hubspot::counters::{PathKind, add};
-use crate::hubspot::faults::Fault;
+use crate::hubspot::counters::PathKind;
 use crate::hubspot::limits::{Allowance, App, Bucket, Refusal};
-use crate::hubspot::oauth::{Scopes, Standing};
+use crate::hubspot::oauth::Standing;
 use crate::hubspot::problem::Problem;
-use crate::server::Body;
+use crate::meter::add;
+use crate::tokens::{Scopes, bearer};
 
 /// Request bodies at most; the largest legal one is a full batch.
 const BODY_BYTES_MAX: usize = 8 << 20;
@@ -89,14 +91,6 @@ pub(crate) async fn respond(account: Arc<Account>, request: Request<Incoming>) -
         line.answered();
     }
     response
-}
-
-/// The token that a request carries.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    is_bearer.then_some(token.trim())
 }
 
 impl Exchange<'_> {
@@ -194,6 +188,7 @@ impl Exchange<'_> {
                     )));
                 }
                 Fault::Status(status) => return Err(Problem::server(status)),
+                Fault::Problem(name) => return Err(Problem::validation(name)),
                 Fault::Throttle { retry_after_s } => {
                     return Err(self.throttle(bucket, retry_after_s));
                 }

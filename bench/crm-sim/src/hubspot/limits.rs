@@ -1,12 +1,13 @@
 //! Rate limits, and the exact record of how close a client came to them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::hubspot::config::{Config, Plan};
+use crate::window::{Window, scaled};
 
 /// The window of the ordinary limit.
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -17,8 +18,6 @@ const OAUTH_TEN_SECONDLY: u32 = 110;
 const SEARCH_SECONDLY: u32 = 5;
 /// The deprecated per-second figure that headers still carry.
 const SECONDLY: u32 = 10;
-/// What headers show when limits are off.
-const UNLIMITED: u64 = 1_000_000_000;
 const DAY_MS: i64 = 86_400_000;
 
 /// Who a request counts against.
@@ -89,17 +88,6 @@ struct State {
     during_retry_after: u64,
 }
 
-#[derive(Debug, Default)]
-struct Window {
-    /// Requests let through, within the window.
-    admitted: VecDeque<Instant>,
-    /// All requests, within the window.
-    arrived: VecDeque<Instant>,
-    arrived_max: u64,
-    /// When a `Retry-After` starts to bind, and until when.
-    hold: Option<(Instant, Instant)>,
-}
-
 impl Limits {
     pub(crate) fn new(config: &Config) -> Limits {
         Limits {
@@ -139,7 +127,7 @@ impl Limits {
         let limit = scaled(limit, scale);
         let window = state.windows.entry(bucket.key()).or_default();
         let held = window.arrive(now, span);
-        let full = window.admitted.len() as u64 >= limit;
+        let full = window.used() >= limit;
         let daily_max = self.daily_limit.unwrap_or(self.plan.daily());
         let private = bucket.app() == App::Private;
         let refusal = if full {
@@ -154,12 +142,10 @@ impl Limits {
         };
         let window = state.windows.entry(bucket.key()).or_default();
         if refusal.is_none() {
-            window.admitted.push_back(now);
+            window.admit(now);
         }
-        let used = window.admitted.len() as u64;
-        let this_second = window.admitted.iter().rev();
-        let this_second = this_second.take_while(|at| now - **at < SECOND).take(1000);
-        let this_second = this_second.count() as u64;
+        let used = window.used();
+        let this_second = window.used_within(now, SECOND);
         state.day_used += u64::from(private && refusal.is_none());
         state.during_retry_after += u64::from(held);
         let secondly = scaled(SECONDLY, scale);
@@ -176,7 +162,7 @@ impl Limits {
     pub(crate) fn hold(&self, bucket: Bucket, now: Instant, retry_after: Duration) {
         let mut state = self.lock();
         let window = state.windows.entry(bucket.key()).or_default();
-        window.hold = Some((now + self.grace, now + retry_after));
+        window.hold(now + self.grace, now + retry_after);
     }
 
     /// Most arrivals of one app in ten seconds, most searches in a second, and
@@ -186,7 +172,7 @@ impl Limits {
         let most = |search: bool| {
             let of = state.windows.iter();
             of.filter(|(key, _)| key.is_none() == search)
-                .map(|(_, window)| window.arrived_max)
+                .map(|(_, window)| window.arrived_max())
                 .max()
                 .unwrap_or(0)
         };
@@ -198,8 +184,7 @@ impl Limits {
         let mut state = self.lock();
         state.during_retry_after = 0;
         for window in state.windows.values_mut() {
-            window.arrived.clear();
-            window.arrived_max = 0;
+            window.reset_observed();
         }
     }
 
@@ -211,32 +196,6 @@ impl Limits {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Window {
-    /// Counts an arrival; true if a `Retry-After` forbade it.
-    fn arrive(&mut self, now: Instant, span: Duration) -> bool {
-        for queue in [&mut self.admitted, &mut self.arrived] {
-            while queue.front().is_some_and(|at| now - *at >= span) {
-                queue.pop_front();
-            }
-        }
-        self.arrived.push_back(now);
-        self.arrived_max = self.arrived_max.max(self.arrived.len() as u64);
-        self.hold
-            .is_some_and(|(from, until)| (from..until).contains(&now))
-    }
-}
-
-fn scaled(limit: u32, scale: Option<f64>) -> u64 {
-    match scale {
-        Some(scale) if scale.is_finite() => {
-            let scaled = (f64::from(limit) * scale).max(1.0);
-            // Far below 2^52, so the conversion is exact.
-            (scaled as u64).min(UNLIMITED)
-        }
-        _ => UNLIMITED,
     }
 }
 

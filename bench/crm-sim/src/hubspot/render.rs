@@ -1,38 +1,13 @@
 //! Records as JSON text, written straight into the response buffer.
 
 use crate::clock::iso_bytes;
-use crate::generate::{Generator, Row, number, write_value};
+use crate::generate::{Generator, number};
 use crate::hubspot::schema::Schema;
+use crate::json::{quoted, text_cell};
+use crate::records::{Cell, View};
 
 /// The generous size of one rendered record, for reserving buffers.
 pub(crate) const RECORD_BYTES: usize = 1200;
-
-/// A record in one of its versions, ready to be read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
-    pub(crate) row: Row,
-    /// Whether unwritten properties are null instead of generated.
-    pub(crate) blank: bool,
-    pub(crate) changes: &'a [(u16, Option<Box<str>>)],
-    pub(crate) archived_ms: Option<i64>,
-}
-
-impl View<'_> {
-    /// Appends the text of a property and returns true, or false for null.
-    pub(crate) fn value(&self, schema: &Schema, column: u16, out: &mut Vec<u8>) -> bool {
-        let property = schema.property(column);
-        if let Some((_, changed)) = self.changes.iter().find(|(at, _)| *at == column) {
-            return changed.as_deref().is_some_and(|text| {
-                out.extend_from_slice(text.as_bytes());
-                true
-            });
-        }
-        if self.blank && !schema.is_system(column) {
-            return false;
-        }
-        write_value(property.generator, property.salt, &self.row, out)
-    }
-}
 
 /// Which properties appear, prepared once per distinct request.
 #[derive(Debug)]
@@ -42,11 +17,9 @@ pub(crate) struct Projection {
 
 #[derive(Debug)]
 struct Column {
-    column: u16,
+    cell: Cell,
     /// `,"email":` - the comma is missing on the first.
     prefix: Box<[u8]>,
-    generator: Generator,
-    salt: u64,
     escapes: bool,
 }
 
@@ -84,10 +57,8 @@ impl Projection {
                 let property = schema.property(column);
                 let comma = if place == 0 { "" } else { "," };
                 Column {
-                    column,
+                    cell: schema.cell(column),
                     prefix: format!("{comma}\"{}\":", property.name).into_bytes().into(),
-                    generator: property.generator,
-                    salt: property.salt,
                     escapes: property.generator.escapes(),
                 }
             })
@@ -105,10 +76,10 @@ pub(crate) fn record(view: &View<'_>, projection: &Projection, out: &mut Vec<u8>
     out.extend_from_slice(b"\",\"properties\":{");
     for column in &projection.columns {
         out.extend_from_slice(&column.prefix);
-        match column.generator {
+        match column.cell.generator {
             Generator::Created => quoted(&created, out),
             Generator::Modified => quoted(&modified, out),
-            _ => property(view, column, out),
+            _ => text_cell(view, column.cell, column.escapes, out),
         }
     }
     out.extend_from_slice(b"},\"createdAt\":\"");
@@ -121,122 +92,6 @@ pub(crate) fn record(view: &View<'_>, projection: &Projection, out: &mut Vec<u8>
             out.extend_from_slice(b"\",\"archived\":true,\"archivedAt\":");
             quoted(&iso_bytes(time_ms), out);
             out.push(b'}');
-        }
-    }
-}
-
-fn property(view: &View<'_>, column: &Column, out: &mut Vec<u8>) {
-    if let Some(changed) = changed(view.changes, column.column) {
-        match changed {
-            Some(text) => escaped(text.as_bytes(), out),
-            None => out.extend_from_slice(b"null"),
-        }
-        return;
-    }
-    if view.blank && !matches!(column.generator, Generator::ObjectId) {
-        out.extend_from_slice(b"null");
-        return;
-    }
-    let start = out.len();
-    out.push(b'"');
-    if !write_value(column.generator, column.salt, &view.row, out) {
-        out.truncate(start);
-        out.extend_from_slice(b"null");
-        return;
-    }
-    if column.escapes {
-        escape_from(start + 1, out);
-    }
-    out.push(b'"');
-}
-
-fn changed(changes: &[(u16, Option<Box<str>>)], column: u16) -> Option<Option<&str>> {
-    changes
-        .iter()
-        .find(|(at, _)| *at == column)
-        .map(|(_, value)| value.as_deref())
-}
-
-fn quoted(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(text);
-    out.push(b'"');
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
-
-/// Appends text as a JSON string.
-pub(crate) fn escaped(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    let start = out.len();
-    out.extend_from_slice(text);
-    escape_from(start, out);
-    out.push(b'"');
-}
-
-/// Escapes what was written since `start`, in place: from the back, so that
-/// every byte moves once and nothing is allocated.
-fn escape_from(start: usize, out: &mut Vec<u8>) {
-    let extra: usize = out[start..]
-        .iter()
-        .filter(|byte| needs_escape(**byte))
-        .map(|byte| escape(*byte).1 - 1)
-        .sum();
-    if extra == 0 {
-        return;
-    }
-    let mut from = out.len();
-    let mut to = from + extra;
-    out.resize(to, 0);
-    while from < to {
-        from -= 1;
-        let (text, length) = if needs_escape(out[from]) {
-            escape(out[from])
-        } else {
-            ([out[from], 0, 0, 0, 0, 0], 1)
-        };
-        to -= length;
-        out[to..to + length].copy_from_slice(&text[..length]);
-    }
-}
-
-/// The escape of a byte and how much of the array it takes.
-fn escape(byte: u8) -> ([u8; 6], usize) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let short = match byte {
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        b'"' | b'\\' => byte,
-        _ => {
-            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-            return ([b'\\', b'u', b'0', b'0', high, low], 6);
-        }
-    };
-    ([b'\\', short, 0, 0, 0, 0], 2)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn escaped_text_reads_back_as_written() {
-        for text in [
-            "",
-            "plain",
-            "a\"b",
-            "\\",
-            "line\nbreak\ttab\r",
-            "\u{1}x\u{1f}",
-            "Größe 🚀\u{2028}",
-        ] {
-            let mut out = b"x".to_vec();
-            escaped(text.as_bytes(), &mut out);
-            let read: String = serde_json::from_slice(&out[1..]).expect("valid JSON");
-            assert_eq!(read, text);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::generate::Generator;
 use crate::hubspot::config::Config;
 use crate::hubspot::kind::Kind;
 use crate::overlay::Changes;
+use crate::records::Cell;
 
 /// When the standard properties were defined, 2019-08-06T02:41:08.029Z.
 const DEFINED_MS: i64 = 1_565_059_268_029;
@@ -166,6 +167,15 @@ impl Schema {
 
     pub(crate) fn property(&self, column: u16) -> &Property {
         &self.properties[usize::from(column)]
+    }
+
+    pub(crate) fn cell(&self, column: u16) -> Cell {
+        let property = self.property(column);
+        Cell {
+            column,
+            generator: property.generator,
+            salt: property.salt,
+        }
     }
 
     pub(crate) fn is_system(&self, column: u16) -> bool {

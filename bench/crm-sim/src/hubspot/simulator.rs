@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use crate::clock::Clock;
+use crate::control::{self, Changes as _, Steered as _};
+use crate::hubspot::Rule;
 use crate::hubspot::account::{Account, Collection};
 use crate::hubspot::config::Config;
 use crate::hubspot::counters::Counters;
-use crate::hubspot::faults::Rule;
+use crate::hubspot::http;
 use crate::hubspot::kind::Kind;
-use crate::hubspot::records::Write;
-use crate::hubspot::render::Projection;
 use crate::hubspot::schema::PropertyChange;
-use crate::hubspot::truth::{self, RecordVersion};
-use crate::hubspot::{control, http};
 use crate::journal::Seen;
 use crate::overlay::Changes;
-use crate::server::{bind, serve};
+use crate::records::Write;
+use crate::server::{Port, Servers};
+use crate::tokens::TokenPair;
+use crate::truth::{self, RecordVersion};
 
 /// A running simulator. Stops when dropped.
 #[derive(Debug)]
@@ -26,19 +24,7 @@ pub struct CrmSim {
     account: Arc<Account>,
     base_url: String,
     control_url: Option<String>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-/// An access token with the refresh token it came with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenPair {
-    /// For the `Authorization: Bearer` header.
-    pub access_token: String,
-    /// For the token endpoint.
-    pub refresh_token: String,
-    /// Life of the access token in seconds.
-    pub expires_in_s: u64,
+    servers: Servers,
 }
 
 impl CrmSim {
@@ -47,47 +33,31 @@ impl CrmSim {
     /// # Errors
     /// When a port is taken.
     pub async fn start(config: Config) -> anyhow::Result<CrmSim> {
-        let listener = bind(config.port).await?;
-        let base_url = format!("http://{}", listener.local_addr()?);
-        let control = match config.control_port {
-            Some(port) => Some(bind(port).await?),
-            None => None,
-        };
-        let account = Arc::new(Account::new(config, base_url.clone()));
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
+        let port = Port::bind(config.port).await?;
+        let control = Port::bind_some(config.control_port).await?;
+        let account = Arc::new(Account::new(config, port.url.clone()));
+        let servers = Servers::new();
         let api = Arc::clone(&account);
-        tasks.spawn(serve(
-            listener,
-            stop.clone(),
-            tasks.clone(),
-            move |request| http::respond(Arc::clone(&api), request),
-        ));
-        let mut control_url = None;
-        if let Some(listener) = control {
-            control_url = Some(format!("http://{}", listener.local_addr()?));
+        let base_url = servers.answer(port, move |request| {
+            http::respond(Arc::clone(&api), request)
+        });
+        let control_url = control.map(|port| {
             let api = Arc::clone(&account);
-            tasks.spawn(serve(
-                listener,
-                stop.clone(),
-                tasks.clone(),
-                move |request| control::respond(Arc::clone(&api), request),
-            ));
-        }
+            servers.answer(port, move |request| {
+                control::respond(Arc::clone(&api), request)
+            })
+        });
         Ok(CrmSim {
             account,
             base_url,
             control_url,
-            stop,
-            tasks,
+            servers,
         })
     }
 
     /// Closes every connection and waits until all tasks have ended.
     pub async fn shutdown(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.servers.shutdown().await;
     }
 
     /// Start of every API address: `http://127.0.0.1:port`.
@@ -119,12 +89,7 @@ impl CrmSim {
 impl CrmSim {
     /// A fresh OAuth pair with every scope, as if a user had just consented.
     pub fn issue_tokens(&self) -> TokenPair {
-        let issued = self.account.oauth.issue_all(self.clock().now_ms());
-        TokenPair {
-            access_token: issued.access_token,
-            refresh_token: issued.refresh_token,
-            expires_in_s: issued.expires_in_s,
-        }
+        self.account.issue().into()
     }
 
     /// The private app's token, which never expires.
@@ -259,13 +224,13 @@ impl CrmSim {
 
     /// Archives records; returns those that were live.
     pub fn archive(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
-        self.account.archive(kind, ids, at_ms)
+        self.account.delete(kind, ids, at_ms)
     }
 
     /// Archives `count` live records and returns their ids.
     pub fn archive_count(&self, kind: Kind, count: usize, at_ms: i64) -> Vec<u64> {
         let ids = self.account.pick(kind, count);
-        self.account.archive(kind, &ids, at_ms)
+        self.account.delete(kind, &ids, at_ms)
     }
 }
 
@@ -291,15 +256,13 @@ impl CrmSim {
     /// The whole current record, with every property, as JSON text.
     pub fn record_json(&self, kind: Kind, id: u64) -> Option<String> {
         let records = &self.collection(kind).records;
-        let all = Projection::all(&records.schema);
-        truth::record_json(records, id, &all).map(text)
+        let modified_ms = records.with_view(id, |view| view.row.modified_ms)?;
+        self.version_json(kind, id, modified_ms)
     }
 
     /// A record as one of its versions had it, with every property.
     pub fn version_json(&self, kind: Kind, id: u64, modified_ms: i64) -> Option<String> {
-        let records = &self.collection(kind).records;
-        let all = Projection::all(&records.schema);
-        truth::version_json(records, id, modified_ms, &all).map(text)
+        self.account.version_json(kind, id, modified_ms).map(text)
     }
 
     /// Names of all properties of a type, in the order of the wire.
@@ -311,16 +274,7 @@ impl CrmSim {
 
     /// How many records are live now.
     pub fn live_count(&self, kind: Kind) -> usize {
-        let records = &self.collection(kind).records;
-        let overlay = records.overlay();
-        let generated = overlay.generated_in(records.indices()).count();
-        records.count as usize + overlay.entries.len() - generated - overlay.archived.len()
-    }
-}
-
-impl Drop for CrmSim {
-    fn drop(&mut self) {
-        self.stop.cancel();
+        self.collection(kind).records.live_count()
     }
 }
 

@@ -32,6 +32,10 @@ fn announce(line: &Value) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "a process that prints its one line of JSON has nowhere else to warn"
+)]
 async fn stopped() {
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("no signals can be received, so the simulator ends: {error}");

@@ -1,35 +1,31 @@
 //! The last step of every answer: damage, compression, headers, counting.
 
-use std::io::Write as _;
-
-use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::Exchange;
-use super::reply::{Reply, broken_off, whole};
-use crate::hubspot::counters::add;
-use crate::hubspot::faults::{Fault, WrongJson};
-use crate::server::Body;
+use super::reply::Reply;
+use crate::body::{Body, accepts_gzip, broken_off, compressed, damaged, whole};
+use crate::meter::add;
+
+/// A page whose results are no list, with records that lack an id.
+const WRONG_SHAPE: &str = r#"{"results":{"0":{"properties":{}}},"total":"many"}"#;
 
 impl Exchange<'_> {
     /// Damages, compresses, labels and counts an answer.
     pub(super) fn finish(&self, reply: Reply) -> Response<Body> {
-        let mut body = reply.body.clone();
-        let mut cut = None;
-        for fault in &self.damage {
-            match fault {
-                Fault::WrongJson(wrong) if reply.status == 200 => body = wrong_body(*wrong, &body),
-                Fault::Cut(per_mille) => cut = Some(*per_mille),
-                _ => {}
-            }
-        }
-        let gzip = self.account.config.gzip && !body.is_empty() && self.accepts_gzip();
+        let (mut body, cut) = damaged(
+            reply.body.clone(),
+            &self.damage,
+            reply.status == 200,
+            WRONG_SHAPE,
+        );
+        let gzip = self.account.config.gzip && !body.is_empty() && accepts_gzip(self.headers);
         if gzip {
             body = compressed(&body);
         }
         let sent = match cut {
-            Some(per_mille) => body.len() * usize::from(per_mille.min(999)) / 1000,
+            Some(per_mille) => body.len() * usize::from(per_mille) / 1000,
             None => body.len(),
         };
         add(&self.account.meter.body_bytes, sent as u64);
@@ -95,32 +91,4 @@ impl Exchange<'_> {
             );
         }
     }
-
-    fn accepts_gzip(&self) -> bool {
-        self.headers
-            .get(header::ACCEPT_ENCODING)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.contains("gzip"))
-    }
-}
-
-fn wrong_body(wrong: WrongJson, right: &Bytes) -> Bytes {
-    match wrong {
-        WrongJson::Html => Bytes::from_static(b"<!DOCTYPE html><html><body>Sign in</body></html>"),
-        WrongJson::Truncated => right.slice(..right.len() / 2),
-        WrongJson::Empty => Bytes::from_static(b"{}"),
-        WrongJson::WrongShape => {
-            Bytes::from_static(b"{\"results\":{\"0\":{\"properties\":{}}},\"total\":\"many\"}")
-        }
-    }
-}
-
-fn compressed(body: &[u8]) -> Bytes {
-    let buffer = Vec::with_capacity(body.len() / 4);
-    let mut encoder = flate2::write::GzEncoder::new(buffer, flate2::Compression::fast());
-    encoder
-        .write_all(body)
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory cannot fail")
-        .into()
 }

@@ -1,24 +1,17 @@
 //! The consent page and the token endpoints.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use super::reply::Reply;
 use crate::hubspot::account::Account;
-use crate::hubspot::counters::add;
-use crate::hubspot::oauth::{Authorization, Issued, Refused};
+use crate::meter::add;
+use crate::tokens::{Authorization, Form, Issued, Refused, form};
 
 /// The user who consents.
 const USER_ID: u64 = 13_534_722;
-
-type Form = HashMap<String, String>;
-
-pub(crate) fn form(text: &[u8]) -> Form {
-    form_urlencoded::parse(text).into_owned().collect()
-}
 
 /// The consent page; consent is given at once.
 pub(crate) fn authorize(account: &Account, query: &str) -> Reply {
@@ -64,6 +57,7 @@ pub(crate) fn authorize(account: &Account, query: &str) -> Reply {
         redirect_uri,
         scopes: Arc::new(scopes),
         challenge,
+        ..Authorization::default()
     };
     let code = account
         .oauth
@@ -139,7 +133,7 @@ fn refused_json(refused: Refused, correlation_id: &str) -> Value {
             "refresh token is invalid, expired or revoked",
             "missing or invalid refresh token",
         ),
-        Refused::AuthCode => (
+        Refused::AuthCode | Refused::ExpiredCode => (
             "BAD_AUTH_CODE",
             "invalid_grant",
             "authorization code is invalid, expired or used",

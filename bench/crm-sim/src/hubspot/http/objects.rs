@@ -8,10 +8,10 @@ use url::form_urlencoded;
 
 use super::reply::Reply;
 use crate::hubspot::account::{Account, Collection};
-use crate::hubspot::counters::add;
 use crate::hubspot::problem::Problem;
 use crate::hubspot::render::{RECORD_BYTES, record};
 use crate::hubspot::search::{SearchRequest, compile};
+use crate::meter::add;
 
 const LIST_MAX: usize = 100;
 const LIST_DEFAULT: usize = 10;

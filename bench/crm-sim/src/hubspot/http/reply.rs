@@ -1,15 +1,8 @@
 //! What a handler answers with, before headers and damage.
 
-use std::convert::Infallible;
-use std::io;
-use std::time::Duration;
-
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
 
 use crate::hubspot::problem::Problem;
-use crate::server::Body;
 
 /// Media type of every JSON answer.
 pub(crate) const JSON: &str = "application/json;charset=utf-8";
@@ -69,28 +62,4 @@ impl Reply {
             ..Reply::json(problem.status(), problem.body(correlation_id))
         }
     }
-}
-
-/// A body that arrives whole.
-pub(crate) fn whole(bytes: Bytes) -> Body {
-    Full::new(bytes)
-        .map_err(|never: Infallible| match never {})
-        .boxed_unsync()
-}
-
-/// A body that breaks off: the connection closes after these bytes.
-pub(crate) fn broken_off(bytes: Bytes) -> Body {
-    let frames = futures_util::stream::unfold(Some(bytes), |rest| async move {
-        let broken = io::Error::new(io::ErrorKind::ConnectionReset, "cut on demand");
-        match rest {
-            Some(bytes) if !bytes.is_empty() => Some((Ok(Frame::data(bytes)), Some(Bytes::new()))),
-            Some(_) => {
-                // Lets the connection write out what it holds before the error.
-                tokio::time::sleep(Duration::from_millis(5)).await;
-                Some((Err(broken), None))
-            }
-            None => None,
-        }
-    });
-    StreamBody::new(frames).boxed_unsync()
 }

@@ -12,9 +12,9 @@ use super::reply::Reply;
 use crate::hubspot::account::{Account, Collection};
 use crate::hubspot::kind::Kind;
 use crate::hubspot::problem::Problem;
-use crate::hubspot::records::Write;
-use crate::hubspot::render::{Projection, RECORD_BYTES, View, record};
+use crate::hubspot::render::{Projection, RECORD_BYTES, record};
 use crate::overlay::Changes;
+use crate::records::{View, Write};
 
 type Properties = BTreeMap<String, Option<String>>;
 
@@ -80,7 +80,7 @@ fn create_one(
     refuse_duplicate(collection, properties)?;
     let changes = changes(account, collection, properties)?;
     let records = &collection.records;
-    let id = records.create(write_now(account, changes), true);
+    let id = records.create_written(write_now(account, changes));
     let body = records.with_view(id, |view| {
         let schema = &records.schema;
         let mut columns: Vec<u16> = view.changes.iter().map(|(column, _)| *column).collect();

@@ -2,8 +2,8 @@
 
 use crate::clock::parse_ms;
 use crate::hubspot::problem::Problem;
-use crate::hubspot::render::View;
 use crate::hubspot::schema::{PropertyType, Schema};
+use crate::records::View;
 
 /// Conditions that must all hold.
 pub(crate) type Group = Vec<Condition>;
@@ -177,7 +177,7 @@ pub(crate) fn value(
         return i64::try_from(view.row.id).ok().map(Comparable::Integer);
     }
     scratch.clear();
-    if !view.value(schema, column, scratch) || scratch.is_empty() {
+    if !view.text(schema.cell(column), scratch) || scratch.is_empty() {
         return None;
     }
     comparable(schema, column, &String::from_utf8_lossy(scratch))

@@ -9,9 +9,9 @@ use super::filter::value;
 use super::index::{Index, Quirks};
 use super::order::{Ranked, Source, by_modified, compare};
 use super::request::Query;
-use crate::hubspot::records::{Records, base_view};
-use crate::hubspot::render::View;
+use crate::hubspot::records::Records;
 use crate::overlay::{Entry, Overlay};
+use crate::records::{View, base_view};
 
 /// The generated records that match, in order.
 pub(super) enum Base {
@@ -293,7 +293,7 @@ impl<'a> Search<'a> {
         let schema = &self.records.schema;
         schema.defaults.iter().any(|column| {
             scratch.clear();
-            view.value(schema, *column, scratch)
+            view.text(schema.cell(*column), scratch)
                 && String::from_utf8_lossy(scratch)
                     .to_lowercase()
                     .contains(word)

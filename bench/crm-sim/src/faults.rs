@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::generate::mix;
-use crate::hubspot::counters::PathKind;
 
 /// What happens to a request instead of, or on top of, its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +17,14 @@ pub enum Fault {
     /// `Content-Length` promises everything, this many bytes of a thousand
     /// arrive, and the connection closes.
     Cut(u16),
-    /// A 429 of the path's own policy; seconds in `Retry-After` if given.
+    /// The API's own answer to too many requests of this kind; seconds in
+    /// `Retry-After` if given.
     Throttle {
-        /// Value of the `Retry-After` header, which the real API omits.
+        /// Value of the `Retry-After` header, which some of the real APIs omit.
         retry_after_s: Option<u32>,
     },
+    /// The API's own failure of this name, such as `UNABLE_TO_LOCK_ROW`.
+    Problem(String),
     /// The presented access token expires now, early.
     ExpireToken,
     /// A 302 to this address.
@@ -41,9 +43,9 @@ pub enum WrongJson {
     Html,
     /// The right answer without its last half, properly framed.
     Truncated,
-    /// An object that lacks `results`.
+    /// An object without members.
     Empty,
-    /// `results` that is an object, with records that lack an id.
+    /// Members of the right names and wrong types, records that lack an id.
     WrongShape,
 }
 
@@ -72,31 +74,46 @@ pub enum When {
 
 /// A fault with the requests it strikes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rule {
+#[serde(
+    deny_unknown_fields,
+    bound(deserialize = "P: Deserialize<'de>", serialize = "P: Serialize")
+)]
+pub struct Rule<P> {
     /// The kind of path; all of them if absent.
-    #[serde(default)]
-    pub path: Option<PathKind>,
+    #[serde(default = "none")]
+    pub path: Option<P>,
     /// Which of those requests.
     pub when: When,
     /// What happens to them.
     pub fault: Fault,
 }
 
+fn none<P>() -> Option<P> {
+    None
+}
+
 /// The installed rules.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    rules: Mutex<Vec<Installed>>,
+#[derive(Debug)]
+pub(crate) struct Faults<P> {
+    rules: Mutex<Vec<Installed<P>>>,
 }
 
 #[derive(Debug)]
-struct Installed {
-    rule: Rule,
+struct Installed<P> {
+    rule: Rule<P>,
     seen: u64,
 }
 
-impl Faults {
-    pub(crate) fn install(&self, rule: Rule) {
+impl<P> Default for Faults<P> {
+    fn default() -> Faults<P> {
+        Faults {
+            rules: Mutex::default(),
+        }
+    }
+}
+
+impl<P: Copy + Eq> Faults<P> {
+    pub(crate) fn install(&self, rule: Rule<P>) {
         self.lock().push(Installed { rule, seen: 0 });
     }
 
@@ -104,7 +121,7 @@ impl Faults {
         self.lock().clear();
     }
 
-    pub(crate) fn rules(&self) -> Vec<Rule> {
+    pub(crate) fn rules(&self) -> Vec<Rule<P>> {
         let rules = self.lock();
         rules
             .iter()
@@ -113,7 +130,7 @@ impl Faults {
     }
 
     /// The faults that strike a request, in order of installation.
-    pub(crate) fn strike(&self, path: PathKind) -> Vec<Fault> {
+    pub(crate) fn strike(&self, path: P) -> Vec<Fault> {
         let mut rules = self.lock();
         rules
             .iter_mut()
@@ -122,12 +139,12 @@ impl Faults {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Installed>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Installed<P>>> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Installed {
+impl<P> Installed<P> {
     fn strike(&mut self) -> Option<Fault> {
         let ordinal = self.seen;
         self.seen += 1;
@@ -144,7 +161,13 @@ impl Installed {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Faults, PathKind, Rule, When};
+    use super::{Fault, Faults, Rule, When};
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum PathKind {
+        List,
+        Search,
+    }
 
     fn hits(when: When, requests: usize) -> Vec<usize> {
         let faults = Faults::default();

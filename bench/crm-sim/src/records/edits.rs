@@ -6,12 +6,26 @@ use super::{ID_JITTER, ID_STRIDE, Records};
 use crate::generate::mix;
 use crate::overlay::{Changes, Origin, Overlay, Version};
 
-/// A change that a client or a test asks for.
+/// A change that a client or a test asks for. One whose modification lies before
+/// the time of its taking is a late commit: nobody could see it when it was dated.
+#[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) modified_ms: i64,
     /// When the simulator takes it, by the simulated clock.
     pub(crate) applied_ms: i64,
     pub(crate) changes: Changes,
+}
+
+/// What becomes of the record itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Edited,
+    /// Archived, its modification time left alone.
+    Archived,
+    /// Archived, which counts as a modification.
+    Deleted,
+    /// Live again.
+    Undeleted,
 }
 
 impl Records {
@@ -42,7 +56,7 @@ impl Records {
     /// Adds a version to a live record; returns its modification time, which
     /// always moves forward. `None` if there is no such live record.
     pub(crate) fn edit(&self, id: u64, write: Write) -> Option<i64> {
-        self.change(id, write, false)
+        self.change(id, write, Fate::Edited)
     }
 
     /// Archives a live record. Archiving leaves the modification time alone.
@@ -52,51 +66,80 @@ impl Records {
             applied_ms,
             changes: Changes::new(),
         };
-        self.change(id, write, true).is_some()
+        self.change(id, write, Fate::Archived).is_some()
     }
 
-    fn change(&self, id: u64, write: Write, archive: bool) -> Option<i64> {
+    /// Archives a live record in a version of its own, for the APIs in which a
+    /// deletion counts as a modification; returns its time.
+    pub(crate) fn delete(&self, id: u64, write: Write) -> Option<i64> {
+        self.change(id, write, Fate::Deleted)
+    }
+
+    /// Brings an archived record back; returns the time of the new version.
+    pub(crate) fn undelete(&self, id: u64, write: Write) -> Option<i64> {
+        self.change(id, write, Fate::Undeleted)
+    }
+
+    fn change(&self, id: u64, write: Write, fate: Fate) -> Option<i64> {
         let mut overlay = self.write_overlay();
-        let (origin, created_ms, last_ms, old) = match overlay.entries.get(&id) {
-            Some(entry) if entry.is_archived() => return None,
+        let (origin, created_ms, last_ms, changes) = match overlay.entries.get(&id) {
+            Some(entry) if entry.is_archived() != (fate == Fate::Undeleted) => return None,
             Some(entry) => {
                 let current = entry.current();
                 let changes = merged(&current.changes, write.changes);
                 (entry.origin, entry.created_ms, current.modified_ms, changes)
             }
+            None if fate == Fate::Undeleted => return None,
             None => {
                 let row = self.row(self.index_of(id)?);
                 let origin = Origin::Generated(u32::try_from(row.index).ok()?);
                 (origin, row.created_ms, row.modified_ms, write.changes)
             }
         };
-        let modified_ms = if archive {
-            last_ms
-        } else {
-            write.modified_ms.max(last_ms + 1)
+        let modified_ms = match fate {
+            Fate::Archived => last_ms,
+            _ => write.modified_ms.max(last_ms + 1),
         };
         let version = Version {
             modified_ms,
             applied_ms: write.applied_ms,
-            archived_ms: archive.then_some(write.modified_ms),
-            changes: old,
+            archived_ms: match fate {
+                Fate::Archived => Some(write.modified_ms),
+                Fate::Deleted => Some(modified_ms),
+                Fate::Edited | Fate::Undeleted => None,
+            },
+            changes,
         };
         overlay.push(id, origin, created_ms, version);
         Some(modified_ms)
     }
 
-    /// Creates a record; a blank one holds only what is written and what the
-    /// API derives from it.
-    pub(crate) fn create(&self, mut write: Write, blank: bool) -> u64 {
+    /// Creates a record filled like a generated one.
+    pub(crate) fn create(&self, write: Write) -> u64 {
         let mut overlay = self.write_overlay();
-        let serial = u64::try_from(overlay.entries.len()).unwrap_or(0);
+        let serial = overlay.entries.len() as u64;
         let id = self.free_id(&overlay, serial);
-        let origin = if blank {
-            write.changes.extend(self.schema.derive(id, &write.changes));
-            Origin::Blank
-        } else {
-            Origin::Synthetic(u64::from(self.count) + serial)
-        };
+        let origin = Origin::Synthetic(u64::from(self.count) + serial);
+        self.add(&mut overlay, id, origin, write);
+        id
+    }
+
+    /// Creates a record that holds only what is written and what `derive` makes
+    /// of it and of the new id.
+    pub(crate) fn create_blank(
+        &self,
+        mut write: Write,
+        derive: impl FnOnce(u64, &Changes) -> Changes,
+    ) -> u64 {
+        let mut overlay = self.write_overlay();
+        let id = self.free_id(&overlay, overlay.entries.len() as u64);
+        let derived = derive(id, &write.changes);
+        write.changes.extend(derived);
+        self.add(&mut overlay, id, Origin::Blank, write);
+        id
+    }
+
+    fn add(&self, overlay: &mut Overlay, id: u64, origin: Origin, write: Write) {
         let version = Version {
             modified_ms: write.modified_ms,
             applied_ms: write.applied_ms,
@@ -104,7 +147,6 @@ impl Records {
             changes: write.changes,
         };
         overlay.push(id, origin, write.modified_ms, version);
-        id
     }
 
     /// An unused id in no order of creation: half of them lie between the

@@ -1,15 +1,14 @@
-//! What a perfect copy of the account would hold, read without HTTP.
+//! What a perfect copy of the records would hold, read without HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::hubspot::records::{Records, base_view};
-use crate::hubspot::render::{Projection, RECORD_BYTES, record};
 use crate::overlay::Overlay;
+use crate::records::Records;
 
 /// One version of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordVersion {
-    /// The record's id.
+    /// The record's id; each API has its own text for it.
     pub id: u64,
     /// Its modification time in milliseconds since the epoch; on the wire it is
     /// the text of [`crate::iso`].
@@ -121,38 +120,4 @@ pub(crate) fn versions_of(records: &Records, id: u64) -> Vec<RecordVersion> {
             archived: version.archived_ms.is_some(),
         });
     generated.into_iter().chain(written).collect()
-}
-
-/// The whole current record as the API would send it with every property.
-pub(crate) fn record_json(records: &Records, id: u64, projection: &Projection) -> Option<Vec<u8>> {
-    records.with_view(id, |view| {
-        let mut out = Vec::with_capacity(RECORD_BYTES);
-        record(&view, projection, &mut out);
-        out
-    })
-}
-
-/// A record as one of its versions had it.
-pub(crate) fn version_json(
-    records: &Records,
-    id: u64,
-    modified_ms: i64,
-    projection: &Projection,
-) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(RECORD_BYTES);
-    let overlay = records.overlay();
-    let written = overlay.entries.get(&id).and_then(|entry| {
-        let mut versions = entry.versions.iter().rev();
-        let version = versions.find(|version| version.modified_ms == modified_ms)?;
-        Some(records.view_of(id, entry, version))
-    });
-    let view = match written {
-        Some(view) => view,
-        None => base_view(records.row(records.index_of(id)?)),
-    };
-    if view.row.modified_ms != modified_ms {
-        return None;
-    }
-    record(&view, projection, &mut out);
-    Some(out)
 }
