@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::body::{Body, pieces, whole};
 use crate::clock::{Clock, iso};
 use crate::faults::{Faults, Rule};
+use crate::overlay;
 use crate::records::{Records, Write};
 use crate::tokens::{Issued, Tokens};
 use crate::truth::{self, RecordVersion};
@@ -65,6 +66,10 @@ pub(crate) trait Steered: Send + Sync + 'static {
     fn edited_column(&self, kind: Self::Kind) -> u16;
     /// Deletes a live record the way the API does; false if there is none.
     fn delete_one(&self, kind: Self::Kind, id: u64, at_ms: i64) -> bool;
+    /// What each change writes besides what it was asked to.
+    fn stamped(&self, _kind: Self::Kind, changes: overlay::Changes) -> overlay::Changes {
+        changes
+    }
     /// Told after each change of a record.
     fn changed(&self, _kind: Self::Kind, _id: u64, _change: Changed, _columns: &[u16]) {}
     /// A record as one of its versions had it, with every property, as JSON text.
@@ -107,7 +112,7 @@ pub(crate) trait Changes: Steered {
             .filter_map(|(step, id)| {
                 let modified_ms = from_ms + (until_ms - from_ms) * step / steps;
                 let value = format!("Edited \"{}\" \u{2192} {modified_ms}", self.serial());
-                let write = self.write(modified_ms, vec![(column, Some(value.into()))]);
+                let write = self.write(kind, modified_ms, vec![(column, Some(value.into()))]);
                 let modified_ms = self.records(kind).edit(*id, write)?;
                 self.changed(kind, *id, Changed::Edited, &[column]);
                 Some((*id, modified_ms))
@@ -119,7 +124,9 @@ pub(crate) trait Changes: Steered {
     fn create(&self, kind: Self::Kind, count: usize, at_ms: i64) -> Vec<u64> {
         (0..count)
             .map(|_| {
-                let id = self.records(kind).create(self.write(at_ms, Vec::new()));
+                let id = self
+                    .records(kind)
+                    .create(self.write(kind, at_ms, Vec::new()));
                 self.changed(kind, id, Changed::Created, &[]);
                 id
             })
@@ -144,7 +151,7 @@ pub(crate) trait Changes: Steered {
         let deleted = ids.iter().copied();
         deleted
             .filter(|id| {
-                let write = self.write(at_ms, Vec::new());
+                let write = self.write(kind, at_ms, Vec::new());
                 let back = self.records(kind).undelete(*id, write).is_some();
                 if back {
                     self.changed(kind, *id, Changed::Undeleted, &[]);
@@ -155,11 +162,11 @@ pub(crate) trait Changes: Steered {
     }
 
     /// A change that is taken now.
-    fn write(&self, modified_ms: i64, changes: crate::overlay::Changes) -> Write {
+    fn write(&self, kind: Self::Kind, modified_ms: i64, changes: overlay::Changes) -> Write {
         Write {
             modified_ms,
             applied_ms: self.clock().now_ms(),
-            changes,
+            changes: self.stamped(kind, changes),
         }
     }
 }

@@ -6,7 +6,7 @@ mod value;
 mod words;
 
 pub(crate) use permutation::Permutation;
-pub(crate) use timeline::Timeline;
+pub(crate) use timeline::{Grain, Timeline};
 pub(crate) use value::{Generator, email_index, number, write_value};
 
 /// What is fixed about one generated record before any property is written.

@@ -20,12 +20,23 @@ pub(crate) enum Origin {
     Blank,
 }
 
+/// A moment in the history of one object type, by the order of its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Snapshot(u64);
+
+impl Snapshot {
+    /// Whatever is newest when it is looked at.
+    pub(crate) const NOW: Snapshot = Snapshot(u64::MAX);
+}
+
 /// One state of a record after the generated one.
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) modified_ms: i64,
     /// When the simulator took the change, by the simulated clock.
     pub(crate) applied_ms: i64,
+    /// Its place among all versions of its type, given by the overlay.
+    pub(crate) serial: u64,
     pub(crate) archived_ms: Option<i64>,
     /// All changed values so far, not only those of this version.
     pub(crate) changes: Changes,
@@ -45,6 +56,12 @@ impl Entry {
         self.versions.last().expect("an entry has a version")
     }
 
+    /// The newest version at a snapshot.
+    pub(crate) fn at(&self, snapshot: Snapshot) -> Option<&Version> {
+        let mut versions = self.versions.iter().rev();
+        versions.find(|version| version.serial <= snapshot.0)
+    }
+
     pub(crate) fn is_archived(&self) -> bool {
         self.current().archived_ms.is_some()
     }
@@ -59,11 +76,15 @@ pub(crate) struct Overlay {
     /// Indices of generated records that have an entry.
     generated: BTreeSet<u32>,
     by_applied: BTreeSet<(i64, u64)>,
+    /// Versions pushed so far.
+    serial: u64,
 }
 
 impl Overlay {
     /// Adds a version, and the entry when the record had none.
-    pub(crate) fn push(&mut self, id: u64, origin: Origin, created_ms: i64, version: Version) {
+    pub(crate) fn push(&mut self, id: u64, origin: Origin, created_ms: i64, mut version: Version) {
+        self.serial += 1;
+        version.serial = self.serial;
         let entry = self.entries.entry(id).or_insert_with(|| Entry {
             origin,
             created_ms,
@@ -84,21 +105,57 @@ impl Overlay {
         entry.versions.push(version);
     }
 
-    /// Written records from an id on, in id order.
+    /// The state of everything now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(self.serial)
+    }
+
+    /// Whether a record had been written at a snapshot.
+    pub(crate) fn has(&self, id: u64, snapshot: Snapshot) -> bool {
+        let entry = self.entries.get(&id);
+        entry.is_some_and(|entry| entry.at(snapshot).is_some())
+    }
+
+    /// Written records from an id on, in id order, as they were at a snapshot.
     pub(crate) fn range<'a>(
         &'a self,
         from: u64,
         shown: Shown,
-    ) -> Box<dyn Iterator<Item = (u64, &'a Entry)> + 'a> {
-        let all = self.entries.range(from..).map(|(id, entry)| (*id, entry));
-        match shown {
-            Shown::All => Box::new(all),
-            Shown::Live => Box::new(all.filter(|(_, entry)| !entry.is_archived())),
-            Shown::Archived => {
-                let ids = self.archived.range(from..);
-                Box::new(ids.filter_map(|id| Some((*id, self.entries.get(id)?))))
-            }
+        snapshot: Snapshot,
+    ) -> Box<dyn Iterator<Item = (u64, &'a Entry, &'a Version)> + 'a> {
+        if (shown, snapshot) == (Shown::Archived, Snapshot::NOW) {
+            let ids = self.archived.range(from..);
+            return Box::new(ids.filter_map(|id| {
+                let entry = self.entries.get(id)?;
+                Some((*id, entry, entry.current()))
+            }));
         }
+        let all = self.entries.range(from..);
+        Box::new(all.filter_map(move |(id, entry)| {
+            let version = entry.at(snapshot)?;
+            shown
+                .admits(version.archived_ms.is_some())
+                .then_some((*id, entry, version))
+        }))
+    }
+
+    /// The same by modification time and id, within a half-open range, at a snapshot.
+    pub(crate) fn moments_at(
+        &self,
+        range: Range<(i64, u64)>,
+        shown: Shown,
+        snapshot: Snapshot,
+    ) -> Vec<(i64, u64)> {
+        if snapshot >= self.snapshot() {
+            return self.moments(range, shown).collect();
+        }
+        let all = self.range(0, shown, snapshot);
+        let mut moments: Vec<(i64, u64)> = all
+            .map(|(id, _, version)| (version.modified_ms, id))
+            .filter(|moment| range.contains(moment))
+            .collect();
+        moments.sort_unstable();
+        moments
     }
 
     /// Current versions by modification time and id, within a half-open range.
@@ -108,11 +165,7 @@ impl Overlay {
         shown: Shown,
     ) -> impl DoubleEndedIterator<Item = (i64, u64)> + '_ {
         let moments = self.by_modified.range(range).copied();
-        moments.filter(move |(_, id)| match shown {
-            Shown::All => true,
-            Shown::Live => !self.archived.contains(id),
-            Shown::Archived => self.archived.contains(id),
-        })
+        moments.filter(move |(_, id)| shown.admits(self.archived.contains(id)))
     }
 
     /// Ids of live records whose current version lies in `[from_ms, until_ms)`.

@@ -11,7 +11,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 pub(crate) use self::by_time::{Moment, TimeOrder};
 pub(crate) use self::edits::Write;
 pub(crate) use self::view::{Cell, View, base_view};
-use crate::generate::{Permutation, Row, Timeline, mix};
+use crate::generate::{Grain, Permutation, Row, Timeline, mix};
+pub(crate) use crate::overlay::Snapshot;
 use crate::overlay::{Entry, Origin, Overlay, Version};
 
 /// Ids are this far apart, so that later records find room between them.
@@ -27,6 +28,16 @@ pub(crate) enum Shown {
     All,
 }
 
+impl Shown {
+    pub(crate) fn admits(self, archived: bool) -> bool {
+        match self {
+            Shown::Live => !archived,
+            Shown::Archived => archived,
+            Shown::All => true,
+        }
+    }
+}
+
 /// How many records there are, and how they share their times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Population {
@@ -34,10 +45,11 @@ pub(crate) struct Population {
     pub(crate) seed: u64,
     /// The smallest id.
     pub(crate) first_id: u64,
-    /// Records that share each millisecond.
+    /// Records that share each moment.
     pub(crate) tie_group: u32,
-    /// Records that share one single millisecond.
+    /// Records that share one single moment.
     pub(crate) tie_burst: u32,
+    pub(crate) grain: Grain,
 }
 
 #[derive(Debug)]
@@ -46,6 +58,7 @@ pub(crate) struct Records {
     pub(crate) timeline: Timeline,
     seed: u64,
     first_id: u64,
+    grain: Grain,
     permutation: Permutation,
     overlay: RwLock<Overlay>,
 }
@@ -64,7 +77,13 @@ impl Records {
         let seed = mix(population.seed ^ population.first_id);
         Records {
             count,
-            timeline: Timeline::new(count, population.tie_group, population.tie_burst),
+            timeline: Timeline::new(
+                count,
+                population.tie_group,
+                population.tie_burst,
+                population.grain,
+            ),
+            grain: population.grain,
             seed,
             first_id: population.first_id,
             permutation: Permutation::new(count, mix(seed)),
@@ -163,6 +182,26 @@ impl Records {
         self.view_in(&self.overlay(), id).map(use_view)
     }
 
+    /// The version of a record at a snapshot; `None` if it was not there yet.
+    pub(crate) fn view_at<'o>(
+        &self,
+        overlay: &'o Overlay,
+        id: u64,
+        snapshot: Snapshot,
+    ) -> Option<View<'o>> {
+        if let Some(entry) = overlay.entries.get(&id)
+            && let Some(version) = entry.at(snapshot)
+        {
+            return Some(self.view_of(id, entry, version));
+        }
+        Some(base_view(self.row(self.index_of(id)?)))
+    }
+
+    /// The state of all records now, for later.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.overlay().snapshot()
+    }
+
     /// Calls `use_view` with a record as the version of this time had it.
     pub(crate) fn with_version<T>(
         &self,
@@ -192,43 +231,67 @@ impl Records {
         mut show: impl FnMut(&View<'_>),
     ) -> ListPage {
         let overlay = self.overlay();
+        let mut views = self.by_id(&overlay, from, shown, Snapshot::NOW).peekable();
+        let mut last = None;
+        for taken in 0..limit {
+            let Some(view) = views.next() else {
+                return ListPage {
+                    next_after: None,
+                    returned: taken as u64,
+                };
+            };
+            show(&view);
+            last = Some(view.row.id);
+        }
+        ListPage {
+            next_after: views.peek().map(|_| last.unwrap_or(from.saturating_sub(1))),
+            returned: limit as u64,
+        }
+    }
+
+    /// Records from an id on, in id order, as they were at a snapshot; `overlay` is
+    /// this type's own.
+    pub(crate) fn by_id<'a>(
+        &'a self,
+        overlay: &'a Overlay,
+        from: u64,
+        shown: Shown,
+        snapshot: Snapshot,
+    ) -> impl Iterator<Item = View<'a>> + 'a {
         let count = if shown == Shown::Archived {
             0
         } else {
             self.count
         };
         let mut base = self.position_from(from)..count;
-        let mut written = overlay.range(from, shown).peekable();
-        let mut last = None;
-        for taken in 0..=limit {
+        let mut written = overlay.range(from, shown, snapshot).peekable();
+        let mut next_written = overlay.entries.range(from..).peekable();
+        std::iter::from_fn(move || {
             let base_id = loop {
-                match base.clone().next().map(|position| self.id_at(position)) {
-                    Some(id) if overlay.entries.contains_key(&id) => base.start += 1,
-                    other => break other,
-                }
-            };
-            let written_id = written.peek().map(|(id, _)| *id);
-            let Some(id) = base_id.into_iter().chain(written_id).min() else {
-                return ListPage {
-                    next_after: None,
-                    returned: taken as u64,
+                let Some(id) = base.clone().next().map(|position| self.id_at(position)) else {
+                    break None;
                 };
-            };
-            if taken == limit {
-                break;
-            }
-            if base_id == Some(id) {
-                show(&base_view(self.row_at(base.start)));
+                while next_written.next_if(|(known, _)| **known < id).is_some() {}
+                let overwritten = next_written
+                    .peek()
+                    .is_some_and(|(known, entry)| **known == id && entry.at(snapshot).is_some());
+                if !overwritten {
+                    break Some(id);
+                }
                 base.start += 1;
-            } else if let Some((_, entry)) = written.next() {
-                show(&self.view_of(id, entry, entry.current()));
+            };
+            match (base_id, written.peek().map(|(id, _, _)| *id)) {
+                (Some(id), other) if other.is_none_or(|other| id < other) => {
+                    let position = base.start;
+                    base.start += 1;
+                    Some(base_view(self.row_with_id(self.index_at(position), id)))
+                }
+                _ => {
+                    let (id, entry, version) = written.next()?;
+                    Some(self.view_of(id, entry, version))
+                }
             }
-            last = Some(id);
-        }
-        ListPage {
-            next_after: last.or(Some(from.saturating_sub(1))),
-            returned: limit as u64,
-        }
+        })
     }
 
     /// Every generated index.

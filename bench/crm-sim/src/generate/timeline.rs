@@ -18,18 +18,48 @@ pub(crate) struct Timeline {
     burst_start: u32,
     burst_length: u32,
     groups: u64,
+    grain: Grain,
+}
+
+/// How finely an API tells times apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// Every version of a record has a millisecond of its own.
+    Millisecond,
+    /// Times are whole seconds: a record that changes twice in one second has two
+    /// versions of the same time.
+    Second,
+}
+
+impl Grain {
+    /// The time as the API keeps it.
+    pub(crate) fn floor(self, time_ms: i64) -> i64 {
+        match self {
+            Grain::Millisecond => time_ms,
+            Grain::Second => time_ms - time_ms.rem_euclid(1000),
+        }
+    }
+
+    /// The earliest time of the version after one of this time.
+    pub(crate) fn after(self, time_ms: i64) -> i64 {
+        match self {
+            Grain::Millisecond => time_ms + 1,
+            Grain::Second => time_ms,
+        }
+    }
 }
 
 impl Timeline {
-    /// `tie_group` records share each millisecond; `burst_length` records in
-    /// the middle share one.
-    pub(crate) fn new(count: u32, tie_group: u32, burst_length: u32) -> Timeline {
+    /// `tie_group` records share each moment; `burst_length` records in the
+    /// middle share one.
+    pub(crate) fn new(count: u32, tie_group: u32, burst_length: u32, grain: Grain) -> Timeline {
         let mut timeline = Timeline {
             count,
             tie_group: tie_group.max(1),
             burst_start: count / 2,
             burst_length: burst_length.min(count / 4),
             groups: 1,
+            grain,
         };
         timeline.groups = timeline.group(count.saturating_sub(1)) + 1;
         timeline
@@ -38,12 +68,14 @@ impl Timeline {
     pub(crate) fn modified_ms(&self, index: u32) -> i64 {
         let span = (END_MS - START_MS).unsigned_abs();
         let offset = self.group(index) * span / self.groups;
-        START_MS + i64::try_from(offset).unwrap_or(0)
+        self.grain
+            .floor(START_MS + i64::try_from(offset).unwrap_or(0))
     }
 
     /// At or before the modification, and monotone like it.
     pub(crate) fn created_ms(&self, index: u32) -> i64 {
-        START_MS + (self.modified_ms(index) - START_MS) / 8 * 7
+        self.grain
+            .floor(START_MS + (self.modified_ms(index) - START_MS) / 8 * 7)
     }
 
     /// Indices whose modification lies in `[from_ms, until_ms)`.
@@ -86,11 +118,11 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
-    use super::{END_MS, START_MS, Timeline};
+    use super::{END_MS, Grain, START_MS, Timeline};
 
     #[test]
     fn times_rise_with_the_index_and_stay_in_range() {
-        let timeline = Timeline::new(10_000, 3, 450);
+        let timeline = Timeline::new(10_000, 3, 450, Grain::Millisecond);
         for index in 1..10_000 {
             assert!(timeline.modified_ms(index) >= timeline.modified_ms(index - 1));
             assert!(timeline.created_ms(index) >= timeline.created_ms(index - 1));
@@ -102,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_exactly_the_records_of_a_scan() {
-        let timeline = Timeline::new(5_000, 3, 300);
+        let timeline = Timeline::new(5_000, 3, 300, Grain::Second);
         let low = timeline.modified_ms(1_000);
         let high = timeline.modified_ms(3_333);
         let scanned = (0..5_000)
@@ -113,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_burst_shares_one_millisecond() {
-        let timeline = Timeline::new(5_000, 3, 300);
+        let timeline = Timeline::new(5_000, 3, 300, Grain::Second);
         let burst = timeline.modified_ms(2_500);
         assert!(timeline.modified_between(burst, burst + 1).len() >= 300);
     }

@@ -2,12 +2,12 @@
 
 use std::ops::Deref;
 
-use crate::generate::email_index;
+use crate::generate::{Grain, email_index};
 use crate::hubspot::config::Config;
 use crate::hubspot::kind::Kind;
 use crate::hubspot::render::{Projection, record};
 use crate::hubspot::schema::Schema;
-use crate::records::{ListPage, Population, Shown, View, Write, base_view};
+use crate::records::{ListPage, Population, Shown, Snapshot, View, Write, base_view};
 
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -33,6 +33,7 @@ impl Records {
                 first_id: kind.first_id(),
                 tie_group: config.tie_group,
                 tie_burst: config.tie_burst,
+                grain: Grain::Millisecond,
             }),
         }
     }
@@ -54,9 +55,9 @@ impl Records {
             view.text(cell, &mut scratch) && scratch.eq_ignore_ascii_case(text.as_bytes())
         };
         let written = overlay
-            .range(0, Shown::Live)
-            .find(|(id, entry)| holds(self.view_of(*id, entry, entry.current())))
-            .map(|(id, _)| id);
+            .range(0, Shown::Live, Snapshot::NOW)
+            .find(|(id, entry, version)| holds(self.view_of(*id, entry, version)))
+            .map(|(id, _, _)| id);
         if written.is_some() {
             return written;
         }

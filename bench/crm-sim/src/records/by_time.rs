@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Records, Shown, View, base_view};
+use super::{Records, Shown, Snapshot, View, base_view};
 use crate::overlay::Overlay;
 
 /// A place in the order: modification time in milliseconds, then id.
@@ -26,6 +26,7 @@ impl Records {
         range: Range<Moment>,
         order: TimeOrder,
         shown: Shown,
+        snapshot: Snapshot,
     ) -> impl Iterator<Item = View<'a>> + 'a {
         let end = range.end.max(range.start);
         let descending = order == TimeOrder::NewestFirst;
@@ -35,17 +36,28 @@ impl Records {
             Shown::Live | Shown::All => range.start..end,
         };
         let mut base = self.generated_moments(generated, descending).peekable();
-        let written = overlay.moments(range.start..end, shown);
-        let written: Box<dyn Iterator<Item = Moment>> = if descending {
-            Box::new(written.rev())
+        let written: Box<dyn Iterator<Item = Moment>> = if snapshot >= overlay.snapshot() {
+            let written = overlay.moments(range.start..end, shown);
+            if descending {
+                Box::new(written.rev())
+            } else {
+                Box::new(written)
+            }
         } else {
-            Box::new(written)
+            let written = overlay
+                .moments_at(range.start..end, shown, snapshot)
+                .into_iter();
+            if descending {
+                Box::new(written.rev())
+            } else {
+                Box::new(written)
+            }
         };
         let mut written = written.peekable();
         std::iter::from_fn(move || {
             while base
                 .peek()
-                .is_some_and(|((_, id), _)| overlay.entries.contains_key(id))
+                .is_some_and(|((_, id), _)| overlay.has(*id, snapshot))
             {
                 base.next();
             }
@@ -59,7 +71,7 @@ impl Records {
                 return Some(base_view(self.row(index)));
             }
             let (_, id) = written.next()?;
-            self.view_in(overlay, id)
+            self.view_at(overlay, id, snapshot)
         })
     }
 
@@ -118,7 +130,8 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::{Moment, TimeOrder};
-    use crate::records::{Population, Records, Shown, Write};
+    use crate::generate::Grain;
+    use crate::records::{Population, Records, Shown, Snapshot, Write};
 
     fn records() -> Records {
         Records::new(Population {
@@ -127,6 +140,7 @@ mod tests {
             first_id: 101,
             tie_group: 3,
             tie_burst: 200,
+            grain: Grain::Second,
         })
     }
 
@@ -140,7 +154,7 @@ mod tests {
 
     fn moments(records: &Records, from: Moment, until: Moment, order: TimeOrder) -> Vec<Moment> {
         let overlay = records.overlay();
-        let views = records.by_time(&overlay, from..until, order, Shown::Live);
+        let views = records.by_time(&overlay, from..until, order, Shown::Live, Snapshot::NOW);
         views
             .map(|view| (view.row.modified_ms, view.row.id))
             .collect()
@@ -163,17 +177,17 @@ mod tests {
         let burst_ms = records.timeline.modified_ms(1_000);
         let edited = records.pick(300, 1);
         for (step, id) in (0..).zip(&edited) {
-            records.edit(*id, write(burst_ms + step % 7));
+            records.edit(*id, write(burst_ms + step % 7 * 1000));
         }
         for id in records.pick(50, 2) {
-            records.delete(id, write(burst_ms + 3));
+            records.delete(id, write(burst_ms + 3000));
         }
         records.create(write(burst_ms));
         let within_ties = walked(&records, (burst_ms, 0), (burst_ms, u64::MAX))[20];
         for (from, until) in [
             ((i64::MIN, 0), (i64::MAX, 0)),
-            ((burst_ms, 0), (burst_ms + 5, 0)),
-            (within_ties, (burst_ms + 1, 0)),
+            ((burst_ms, 0), (burst_ms + 5000, 0)),
+            (within_ties, (burst_ms + 1000, 0)),
             ((0, 0), within_ties),
             ((burst_ms, 7), (burst_ms, 7)),
         ] {
@@ -188,10 +202,10 @@ mod tests {
                 expected
             );
         }
-        let counted = records.count_between(&records.overlay(), burst_ms, burst_ms + 5);
+        let counted = records.count_between(&records.overlay(), burst_ms, burst_ms + 5000);
         assert_eq!(
             counted,
-            walked(&records, (burst_ms, 0), (burst_ms + 5, 0)).len()
+            walked(&records, (burst_ms, 0), (burst_ms + 5000, 0)).len()
         );
     }
 
@@ -202,19 +216,65 @@ mod tests {
         let deleted_ms = records
             .delete(id, write(i64::MAX / 4))
             .expect("it was live");
-        assert!(records.edit(id, write(deleted_ms + 5)).is_none());
+        assert!(records.edit(id, write(deleted_ms + 5000)).is_none());
         let found = |shown| {
             let overlay = records.overlay();
             let window = (deleted_ms, 0)..(i64::MAX, 0);
-            let views = records.by_time(&overlay, window, TimeOrder::OldestFirst, shown);
+            let views = records.by_time(
+                &overlay,
+                window,
+                TimeOrder::OldestFirst,
+                shown,
+                Snapshot::NOW,
+            );
             views.map(|view| view.archived_ms).collect::<Vec<_>>()
         };
         assert_eq!(found(Shown::Live), []);
         assert_eq!(found(Shown::Archived), [Some(deleted_ms)]);
         assert_eq!(found(Shown::All), [Some(deleted_ms)]);
         assert_eq!(records.live_count(), 1_999);
-        assert!(records.undelete(id, write(deleted_ms + 9)).is_some());
+        assert!(records.undelete(id, write(deleted_ms + 9000)).is_some());
         assert_eq!(found(Shown::Live), [None]);
         assert_eq!(found(Shown::Archived), []);
+    }
+
+    #[test]
+    fn a_snapshot_shows_what_was_there_whatever_happens_later() {
+        let records = records();
+        let picked = records.pick(9, 4);
+        records.edit(picked[0], write(1_800_000_000_000));
+        records.delete(picked[1], write(1_800_000_001_000));
+        let snapshot = records.snapshot();
+        let seen = |snapshot| {
+            let overlay = records.overlay();
+            let by_id: Vec<Moment> = records
+                .by_id(&overlay, 0, Shown::Live, snapshot)
+                .map(|view| (view.row.modified_ms, view.row.id))
+                .collect();
+            let always = (i64::MIN, 0)..(i64::MAX, 0);
+            let by_time: Vec<Moment> = records
+                .by_time(
+                    &overlay,
+                    always,
+                    TimeOrder::OldestFirst,
+                    Shown::Live,
+                    snapshot,
+                )
+                .map(|view| (view.row.modified_ms, view.row.id))
+                .collect();
+            let mut sorted = by_id.clone();
+            sorted.sort_unstable();
+            assert_eq!(by_time, sorted);
+            by_id
+        };
+        let before = seen(snapshot);
+        for id in &picked[..4] {
+            records.edit(*id, write(1_900_000_000_000));
+        }
+        records.delete(picked[5], write(1_900_000_000_000));
+        records.undelete(picked[1], write(1_900_000_000_000));
+        records.create(write(1_900_000_000_000));
+        assert_eq!(seen(snapshot), before);
+        assert_ne!(seen(Snapshot::NOW), before);
     }
 }

@@ -54,7 +54,7 @@ impl Records {
     }
 
     /// Adds a version to a live record; returns its modification time, which
-    /// always moves forward. `None` if there is no such live record.
+    /// never moves back. `None` if there is no such live record.
     pub(crate) fn edit(&self, id: u64, write: Write) -> Option<i64> {
         self.change(id, write, Fate::Edited)
     }
@@ -98,11 +98,15 @@ impl Records {
         };
         let modified_ms = match fate {
             Fate::Archived => last_ms,
-            _ => write.modified_ms.max(last_ms + 1),
+            _ => self
+                .grain
+                .floor(write.modified_ms)
+                .max(self.grain.after(last_ms)),
         };
         let version = Version {
             modified_ms,
             applied_ms: write.applied_ms,
+            serial: 0,
             archived_ms: match fate {
                 Fate::Archived => Some(write.modified_ms),
                 Fate::Deleted => Some(modified_ms),
@@ -140,13 +144,15 @@ impl Records {
     }
 
     fn add(&self, overlay: &mut Overlay, id: u64, origin: Origin, write: Write) {
+        let modified_ms = self.grain.floor(write.modified_ms);
         let version = Version {
-            modified_ms: write.modified_ms,
+            modified_ms,
             applied_ms: write.applied_ms,
+            serial: 0,
             archived_ms: None,
             changes: write.changes,
         };
-        overlay.push(id, origin, write.modified_ms, version);
+        overlay.push(id, origin, modified_ms, version);
     }
 
     /// An unused id in no order of creation: half of them lie between the
