@@ -1,0 +1,12 @@
+//! The Intercom simulator.
+
+mod auth;
+mod client;
+mod companies;
+mod control;
+mod conversations;
+mod faults;
+mod limits;
+mod lists;
+mod search;
+mod writes;
