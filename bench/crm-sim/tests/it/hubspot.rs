@@ -1,6 +1,6 @@
 //! The HubSpot simulator.
 
-mod client;
+pub(crate) mod client;
 mod control;
 mod edits;
 mod faults;

@@ -1,6 +1,7 @@
 //! A simulator as a process: prints one line of JSON, serves until stopped.
 
 mod hubspot;
+mod salesforce;
 
 use std::io::Write as _;
 
@@ -17,12 +18,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Api {
     Hubspot(hubspot::Arguments),
+    Salesforce(Box<salesforce::Arguments>),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().api {
         Api::Hubspot(arguments) => hubspot::run(arguments, announce, stopped()).await,
+        Api::Salesforce(arguments) => salesforce::run(*arguments, announce, stopped()).await,
     }
 }
 

@@ -1,0 +1,34 @@
+//! The Salesforce platform API: OAuth, REST, SOQL, replication, bulk jobs and writes.
+
+mod config;
+mod control;
+mod counters;
+mod cursors;
+mod feed;
+mod http;
+mod limits;
+mod lookup;
+mod oauth;
+mod object;
+mod org;
+mod problem;
+mod schema;
+mod simulator;
+mod soql;
+mod values;
+mod wire_id;
+
+pub use crate::clock::{Clock, iso};
+pub use crate::faults::{Fault, When, WrongJson};
+pub use crate::journal::Seen;
+pub use crate::meter::Tally;
+pub use crate::tokens::TokenPair;
+pub use crate::truth::RecordVersion;
+pub use config::Config;
+pub use counters::{Counters, PathKind};
+pub use object::Object;
+pub use schema::{ExtraField, FieldType};
+pub use simulator::Salesforce;
+
+/// A fault with the requests it strikes.
+pub type Rule = crate::faults::Rule<PathKind>;
