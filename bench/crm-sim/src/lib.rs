@@ -23,6 +23,7 @@ mod json;
 mod meter;
 mod overlay;
 mod records;
+pub mod salesforce;
 mod server;
 mod tokens;
 mod truth;
