@@ -1,9 +1,5 @@
-//! The Salesforce APIs.
-
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the rest of the API is on its way"
-)]
+//! The Salesforce APIs: streaming.
 
 mod cometd;
+
+pub use cometd::{Order, StreamCounters, Topic};

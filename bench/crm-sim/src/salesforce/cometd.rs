@@ -21,8 +21,8 @@ use self::bus::{Bus, InvalidReplayId};
 use self::channel::Channel;
 pub(crate) use self::event::{Change, ChangeType};
 use self::message::{Answer, Message};
-pub use self::orders::Order;
-use self::orders::{Refusal, Topic};
+use self::orders::Refusal;
+pub use self::orders::{Order, Topic};
 use self::session::{Session, Sessions, Subscription};
 use crate::clock::Clock;
 
@@ -43,13 +43,21 @@ pub(crate) enum Caller {
     Anonymous,
 }
 
+/// The org behind the streaming API: its time, and what is committed in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Org<'a> {
+    pub(crate) clock: &'a Clock,
+    /// Changes after a number, each with its own, oldest first; a part of them at a time.
+    pub(crate) changes: &'a (dyn Fn(u64) -> Vec<(u64, Change)> + Send + Sync),
+}
+
 /// One request to the streaming API.
 pub(crate) struct Call<'a> {
     pub(crate) caller: Caller,
     /// The `Cookie` headers, joined.
     pub(crate) cookies: &'a str,
     pub(crate) body: &'a [u8],
-    pub(crate) clock: &'a Clock,
+    pub(crate) org: Org<'a>,
 }
 
 /// What is answered.
@@ -106,7 +114,8 @@ struct State {
     /// Changes that will come without values.
     gaps: u64,
     refusals: Vec<Refusal>,
-    commits: u64,
+    /// The number of the last change that became an event.
+    committed: u64,
     counters: StreamCounters,
 }
 
@@ -134,7 +143,7 @@ impl Streaming {
                 cuts: 0,
                 gaps: 0,
                 refusals: Vec::new(),
-                commits: 0,
+                committed: 0,
                 counters: StreamCounters::default(),
             }),
             news: Notify::new(),
@@ -145,15 +154,8 @@ impl Streaming {
         self.lock().counters
     }
 
-    /// Publishes a committed change, and what stored queries make of it.
-    pub(crate) fn changed(&self, mut change: Change, clock: &Clock) {
-        let mut state = self.lock();
-        if state.gaps > 0 {
-            state.gaps -= 1;
-            change.change_type = change.change_type.gap();
-        }
-        state.publish_change(&change, clock.now_ms());
-        drop(state);
+    /// Says that something was committed, so that held connects look.
+    pub(crate) fn committed(&self) {
         self.news.notify_waiters();
     }
 
@@ -190,6 +192,7 @@ impl Streaming {
     fn answer(&self, message: &Message, call: &Call<'_>, set_cookies: &mut Vec<String>) -> Answer {
         let now = Instant::now();
         let mut state = self.lock();
+        state.catch_up(call.org);
         let answer = match message.channel.as_str() {
             "/meta/handshake" => state.handshake(message, call, set_cookies, now),
             "/meta/subscribe" => state.subscribe(message, call, now),
@@ -228,7 +231,7 @@ impl Streaming {
             tokio::pin!(news);
             // From here on no news is missed.
             news.as_mut().enable();
-            match held.look(message, call.clock) {
+            match held.look(message, call.org) {
                 Look::Answer(answer) => return Some(answer),
                 Look::Cut => return None,
                 Look::Wait(until) => {
@@ -278,7 +281,7 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    fn look(&self, message: &Message, clock: &Clock) -> Look {
+    fn look(&self, message: &Message, org: Org<'_>) -> Look {
         let now = Instant::now();
         let mut state = self.streaming.lock();
         if state.cuts != self.cuts {
@@ -291,7 +294,8 @@ impl Held<'_> {
         if session.connects != self.connect {
             return Look::Answer(message.accept().text());
         }
-        let events = state.deliver(&self.client, now, clock.now_ms());
+        state.catch_up(org);
+        let events = state.deliver(&self.client, now, org.clock.now_ms());
         if events.is_empty() && now < self.until {
             return Look::Wait(self.until);
         }
@@ -434,7 +438,7 @@ impl State {
             let from = message.replay_from(&name);
             let reached = self
                 .bus
-                .position(from, call.clock.now_ms())
+                .position(from, call.org.clock.now_ms())
                 .map_err(|InvalidReplayId(id)| {
                     message.refuse(&format!(
                         "400::The replayId {{{id}}} you provided was invalid.  Please provide a valid ID, -2 to replay all events, or -1 to replay only new events."
@@ -505,12 +509,30 @@ impl State {
             .collect()
     }
 
+    /// Makes events of what was committed since the last time. Until somebody asks,
+    /// nothing is made of it.
+    fn catch_up(&mut self, org: Org<'_>) {
+        loop {
+            let changes = (org.changes)(self.committed);
+            if changes.is_empty() {
+                return;
+            }
+            for (number, mut change) in changes {
+                self.committed = number;
+                if self.gaps > 0 && self.entities.contains(&change.entity) {
+                    self.gaps -= 1;
+                    change.change_type = change.change_type.gap();
+                }
+                self.publish_change(&change, change.commit_ms);
+            }
+        }
+    }
+
     fn publish_change(&mut self, change: &Change, now_ms: i64) {
         if !self.entities.contains(&change.entity) {
             return;
         }
-        self.commits += 1;
-        let commit = self.commits;
+        let commit = self.committed;
         let channel = Channel::Changes(change.entity.clone());
         self.bus.publish(channel, now_ms, |replay_id| {
             event::change(change, commit, replay_id).to_string()

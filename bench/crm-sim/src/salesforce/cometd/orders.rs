@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use super::bus::Bus;
 use super::channel::Channel;
 use super::event::{self, Change, ChangeType};
-use super::{State, Streaming};
-use crate::clock::{Clock, iso};
+use super::{Org, State, Streaming};
+use crate::clock::iso;
 
 /// An order to the streaming API, as JSON: `"restart"`, `{"gaps": 3}`.
 #[derive(Clone, Debug, Deserialize)]
@@ -103,9 +103,11 @@ pub(super) struct Refusal {
 
 impl Streaming {
     /// Does what is ordered; false where there is no such channel.
-    pub(crate) fn order(&self, order: Order, clock: &Clock) -> bool {
+    pub(crate) fn order(&self, order: Order, org: Org<'_>) -> bool {
         let mut state = self.lock();
-        let done = state.order(order, clock.now_ms());
+        // What came before comes as it was.
+        state.catch_up(org);
+        let done = state.order(order, org.clock.now_ms());
         drop(state);
         self.news.notify_waiters();
         done

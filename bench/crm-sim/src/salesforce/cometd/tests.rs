@@ -1,21 +1,25 @@
 //! The streaming API without its sockets: requests in, replies out.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, Caller, Change, ChangeType, Order, Reply, Streaming};
+use super::{Call, Caller, Change, ChangeType, Order, Org, Reply, Streaming};
 use crate::clock::Clock;
 
 const DATA: &str = "/data/AccountChangeEvent";
 const NOW_MS: i64 = 1_790_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
 
-struct Org {
+struct Simulated {
     streaming: Streaming,
     clock: Clock,
+    committed: Mutex<Vec<Change>>,
 }
 
 /// A client as an honest one is: with a token and its cookies.
@@ -24,20 +28,36 @@ struct Client {
     cookies: String,
 }
 
-fn org() -> Org {
+fn org() -> Simulated {
     let clock = Clock::default();
     clock.fix(NOW_MS);
     let entities = vec!["Account".to_owned(), "Contact".to_owned()];
-    Org {
+    Simulated {
         streaming: Streaming::new(1, entities),
         clock,
+        committed: Mutex::default(),
     }
 }
 
-impl Org {
+impl Simulated {
+    /// What was committed after a number, two changes at a time.
+    fn changes(&self, after: u64) -> Vec<(u64, Change)> {
+        let committed = self.committed.lock().unwrap();
+        let numbered = (1..).zip(committed.iter().cloned());
+        numbered
+            .filter(|(number, _)| *number > after)
+            .take(2)
+            .collect()
+    }
+
     fn order(&self, order: Value) -> bool {
         let order: Order = serde_json::from_value(order).unwrap();
-        self.streaming.order(order, &self.clock)
+        let changes = |after| self.changes(after);
+        let org = Org {
+            clock: &self.clock,
+            changes: &changes,
+        };
+        self.streaming.order(order, org)
     }
 
     fn publish(&self, change_type: ChangeType, fields: &Value) {
@@ -49,16 +69,26 @@ impl Org {
             commit_ms: self.clock.now_ms(),
             user_id: "005000000000001AAA".to_owned(),
         };
-        self.streaming.changed(change, &self.clock);
+        self.committed.lock().unwrap().push(change);
+        self.streaming.committed();
     }
 
     async fn send(&self, caller: Caller, cookies: &str, message: Value) -> Reply {
-        let body = json!([message]).to_string();
+        self.send_bytes(caller, cookies, json!([message]).to_string().as_bytes())
+            .await
+    }
+
+    async fn send_bytes(&self, caller: Caller, cookies: &str, body: &[u8]) -> Reply {
+        let changes = |after| self.changes(after);
+        let org = Org {
+            clock: &self.clock,
+            changes: &changes,
+        };
         let call = Call {
             caller,
             cookies,
-            body: body.as_bytes(),
-            clock: &self.clock,
+            body,
+            org,
         };
         self.streaming.respond(call).await
     }
@@ -443,12 +473,7 @@ async fn unknown_channels_and_publishing_are_refused() {
     }
     let answers = org.ask(&client, json!({"channel": DATA, "data": {}})).await;
     assert_eq!(answers[0]["successful"], false);
-    let reply = org.streaming.respond(Call {
-        caller: Caller::Known,
-        cookies: "",
-        body: b"no JSON",
-        clock: &org.clock,
-    });
+    let reply = org.send_bytes(Caller::Known, "", b"no JSON");
     assert!(matches!(reply.await, Reply::Messages { status: 400, .. }));
 }
 
