@@ -5,7 +5,7 @@ use crate::project::{self, Project};
 use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
-use crate::{guests, tools};
+use crate::{guests, recordings, tools};
 
 /// Runs all stages; the first failure ends the run.
 pub(crate) fn run(project: &Project) -> anyhow::Result<()> {
@@ -76,6 +76,7 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
         drop(seaweed);
         Ok(())
     })?;
+    stages.run("recorded traffic", || recordings::replay(project, &python))?;
     let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
     stages.run("OAuth with oidc-provider", || drivers.authorize(project))?;
     stages.run("a flow of Prefect", || drivers.orchestrate(project))?;

@@ -10,6 +10,7 @@ mod guests;
 mod project;
 mod proof;
 mod python;
+mod recordings;
 mod seaweed;
 mod stages;
 mod tools;

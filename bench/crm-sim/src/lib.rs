@@ -25,6 +25,7 @@ mod meter;
 mod overlay;
 mod records;
 mod reply;
+pub mod salesforce;
 mod server;
 mod tokens;
 mod truth;

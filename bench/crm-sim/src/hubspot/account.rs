@@ -45,7 +45,7 @@ pub(crate) struct Account {
     pub(crate) faults: Faults<PathKind>,
     pub(crate) meter: Meter<PathKind>,
     pub(crate) journal: Journal,
-    /// How long search keeps serving a record's previous version; 0 for none.
+    /// How long search keeps finding a record's previous version; 0 for none.
     search_lag_ms: AtomicU32,
     /// Whether search compares record ids as text.
     text_ids: AtomicBool,

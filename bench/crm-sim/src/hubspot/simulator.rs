@@ -130,7 +130,7 @@ impl CrmSim {
         self.account.faults.clear();
     }
 
-    /// How long search keeps serving a record's previous version, in
+    /// How long search keeps finding a record's previous version, in
     /// milliseconds of the simulated clock; 0 for none.
     pub fn set_search_lag_ms(&self, lag_ms: u32) {
         self.account.set_search_lag_ms(lag_ms);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::reply::Reply;
 use crate::clock::iso;
 use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::kind::Kind;
 use crate::hubspot::problem::Problem;
 
 /// `GET /crm/v3/properties/{type}`.
@@ -38,19 +39,20 @@ pub(super) fn schema(collection: &Collection) -> Reply {
         })
     };
     let schema = &collection.records.schema;
-    let names: Vec<&str> = schema
-        .defaults
-        .iter()
-        .map(|column| schema.property(*column).name.as_str())
-        .collect();
+    let (primary, secondary): (&str, &[&str]) = match kind {
+        Kind::Contacts => ("firstname", &["lastname", "email", "phone"]),
+        Kind::Companies => ("name", &["domain"]),
+        Kind::Deals => ("dealname", &[]),
+    };
+    let searchable = [&[primary], secondary].concat();
     Reply::value(
         200,
         &json!({
             "labels": {"singular": title(kind.singular()), "plural": title(kind.plural())},
             "requiredProperties": [],
-            "searchableProperties": names,
-            "primaryDisplayProperty": names.first(),
-            "secondaryDisplayProperties": names.get(1..),
+            "searchableProperties": searchable,
+            "primaryDisplayProperty": primary,
+            "secondaryDisplayProperties": secondary,
             "archived": false,
             "restorable": true,
             "metaType": "HUBSPOT",

@@ -208,7 +208,7 @@ pub(super) async fn search(
     let mut out = format!("{{\"total\":{},\"results\":[", page.total).into_bytes();
     out.extend_from_slice(&results);
     out.push(b']');
-    let next = offset + page.returned;
+    let next = offset + page.hits;
     if next < page.total {
         out.extend_from_slice(
             format!(",\"paging\":{{\"next\":{{\"after\":\"{next}\"}}}}").as_bytes(),

@@ -18,8 +18,8 @@ const PLACES_MAX: usize = 24_000_000;
 /// How the index differs from the records, as the real one does or may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quirks {
-    /// Changes taken after this time are not in the index yet: it still has
-    /// the previous version.
+    /// Changes taken after this time are not in the index yet: it still finds
+    /// the previous version, and shows the current one.
     pub(crate) indexed_until_ms: i64,
     /// Record ids compare as text.
     pub(crate) text_ids: bool,
@@ -35,6 +35,8 @@ pub(crate) struct Index {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SearchPage {
     pub(crate) total: usize,
+    /// Hits on this page, the archived ones included, which are not shown.
+    pub(crate) hits: usize,
     pub(crate) returned: usize,
 }
 
@@ -68,15 +70,23 @@ impl Index {
         let page = merge(base, written, query.descending)
             .skip(query.offset)
             .take(query.limit);
-        let mut returned = 0;
+        let (mut hits, mut returned) = (0, 0);
         for ranked in page {
+            hits += 1;
+            let Some(view) = search.view(&overlay, &ranked) else {
+                continue;
+            };
             if returned > 0 {
                 out.push(b',');
             }
-            record(&search.view(&overlay, &ranked), projection, out);
+            record(&view, projection, out);
             returned += 1;
         }
-        SearchPage { total, returned }
+        SearchPage {
+            total,
+            hits,
+            returned,
+        }
     }
 
     /// The places under a key, computed at most once while it is remembered.

@@ -131,7 +131,7 @@ impl<'a> Search<'a> {
             .iter()
             .filter_map(|ranked| match ranked.source {
                 Source::Base(place) => Some(place),
-                Source::Version(_) => None,
+                Source::Written => None,
             })
             .collect()
     }
@@ -222,7 +222,7 @@ impl<'a> Search<'a> {
         (matches, found)
     }
 
-    /// What a lagging index still shows of a record.
+    /// The version of a record that a lagging index still has.
     fn stale(&self, id: u64, overlay: &Overlay, scratch: &mut Vec<u8>) -> Option<Ranked> {
         let entry = overlay.entries.get(&id)?;
         let shown = entry
@@ -249,7 +249,7 @@ impl<'a> Search<'a> {
         let version = &entry.versions[number];
         let view = self.records.view_of(id, entry, version);
         (version.archived_ms.is_none() && self.matches(&view, scratch))
-            .then(|| self.rank(&view, Source::Version(number), scratch))
+            .then(|| self.rank(&view, Source::Written, scratch))
     }
 
     fn rank(&self, view: &View<'_>, source: Source, scratch: &mut Vec<u8>) -> Ranked {
@@ -260,15 +260,15 @@ impl<'a> Search<'a> {
         }
     }
 
-    pub(super) fn view<'o>(&self, overlay: &'o Overlay, ranked: &Ranked) -> View<'o> {
-        match (ranked.source, overlay.entries.get(&ranked.id)) {
-            (Source::Version(number), Some(entry)) => {
-                self.records
-                    .view_of(ranked.id, entry, &entry.versions[number])
-            }
-            (Source::Base(place), _) => base_view(self.records.row_at(place)),
-            (Source::Version(_), None) => unreachable!("a version belongs to an entry"),
-        }
+    /// What a hit shows: the record as it is now, even where the index found an older
+    /// version; nothing where it has been archived since.
+    pub(super) fn view<'o>(&self, overlay: &'o Overlay, ranked: &Ranked) -> Option<View<'o>> {
+        let view = match (overlay.entries.get(&ranked.id), ranked.source) {
+            (Some(entry), _) => self.records.view_of(ranked.id, entry, entry.current()),
+            (None, Source::Base(place)) => base_view(self.records.row_at(place)),
+            (None, Source::Written) => unreachable!("a written record has an entry"),
+        };
+        view.archived_ms.is_none().then_some(view)
     }
 
     fn matches(&self, view: &View<'_>, scratch: &mut Vec<u8>) -> bool {

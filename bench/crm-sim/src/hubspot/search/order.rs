@@ -6,13 +6,13 @@ use std::ops::Range;
 use super::filter::Comparable;
 use crate::hubspot::records::Records;
 
-/// Where a result's values come from.
+/// Which records a result is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A generated record, by place in id order.
     Base(u32),
-    /// A version of a written record, by its number.
-    Version(usize),
+    /// A written record.
+    Written,
 }
 
 /// A result with what it sorts by.

@@ -305,7 +305,7 @@ async fn ids_can_be_made_to_compare_as_text() {
 }
 
 #[tokio::test]
-async fn a_lagging_index_serves_the_previous_version_until_it_catches_up() {
+async fn a_lagging_index_finds_the_previous_version_until_it_catches_up() {
     let sim = unlimited(100).await;
     let now_ms = 1_790_000_000_000;
     sim.clock().fix(now_ms);
@@ -324,4 +324,48 @@ async fn a_lagging_index_serves_the_previous_version_until_it_catches_up() {
     let (total, found) = all(&sim, recent).await;
     assert_eq!(total, 8);
     assert!(edited.iter().all(|(id, _)| found.contains(id)));
+}
+
+/// As recorded in February 2022: `{"total":1,"results":[]}` after an archive, and a new
+/// address under a search for the old one.
+#[tokio::test]
+async fn a_lagging_index_shows_what_it_finds_as_it_is_now() {
+    let sim = unlimited(0).await;
+    let now_ms = 1_790_000_000_000;
+    sim.clock().fix(now_ms);
+    for address in ["first@example.com", "second@example.com"] {
+        let record = json!({"properties": {"email": address}});
+        let created = post(&sim, "/crm/v3/objects/contacts", &record).await;
+        assert_eq!(created.status, 201);
+    }
+    sim.clock().advance(60_000);
+    sim.set_search_lag_ms(30_000);
+    let ids: Vec<u64> = sim
+        .current(Kind::Contacts)
+        .map(|record| record.id)
+        .collect();
+    let moved = sim.set_property(
+        Kind::Contacts,
+        ids[0],
+        "email",
+        Some("third@example.com"),
+        now_ms,
+    );
+    assert!(moved.is_some());
+    assert_eq!(sim.archive(Kind::Contacts, &ids[1..], now_ms), ids[1..]);
+    let query = json!({"query": "example.com", "properties": ["email"]});
+    let page = post(&sim, "/crm/v3/objects/contacts/search", &query)
+        .await
+        .json();
+    assert_eq!(page["total"], 2);
+    assert_eq!(page["results"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        page["results"][0]["properties"]["email"],
+        "third@example.com"
+    );
+    sim.clock().advance(30_000);
+    let page = post(&sim, "/crm/v3/objects/contacts/search", &query)
+        .await
+        .json();
+    assert_eq!(page["total"], 1);
 }

@@ -1,0 +1,5 @@
+//! The Salesforce APIs: streaming.
+
+mod cometd;
+
+pub use cometd::{Order, StreamCounters, Topic};
