@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Directive, Failure, Host, Manifest, json};
+use crate::{Directive, Failure, Host, Manifest, Window, json};
 
 /// A connector: what it is and how it is configured. What it can do comes
 /// with further traits, [`Source`] among them.
@@ -124,15 +124,6 @@ impl Stream {
         self.splittable = true;
         self
     }
-}
-
-/// A half-open range of time, in milliseconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// First moment inside.
-    pub since: u64,
-    /// First moment after.
-    pub until: u64,
 }
 
 /// A part of one stream that is read on its own.

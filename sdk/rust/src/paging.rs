@@ -1,6 +1,6 @@
-//! The three usual ways through a list, each with a save after every page.
+//! The usual ways through a list, each with a save after every page.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Body, Directive, EmitFault, Extraction, Failure, Host, Outcome, Source, Summary};
 
@@ -32,13 +32,37 @@ pub struct Pages<'a> {
     host: &'a Host,
     stream: &'a str,
     how: Extraction,
+    enough: Box<dyn Fn(&Summary) -> bool + 'a>,
+}
+
+/// A place in a list that is ordered by time, and by key where times are equal: the
+/// last record before what is to be read next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its time, as the source writes it.
+    pub time: String,
+    /// Its primary key.
+    pub key: String,
 }
 
 impl<'a> Pages<'a> {
     /// Pages of `stream`, cut as `how` says.
     #[must_use]
     pub fn new(host: &'a Host, stream: &'a str, how: Extraction) -> Self {
-        Self { host, stream, how }
+        Self {
+            host,
+            stream,
+            how,
+            enough: Box::new(|_| false),
+        }
+    }
+
+    /// Ends the walk after a page of which this is true, though there are more: in a
+    /// list by time, one that lies beyond the bound.
+    #[must_use]
+    pub fn ending_when(mut self, enough: impl Fn(&Summary) -> bool + 'a) -> Self {
+        self.enough = Box::new(enough);
+        self
     }
 
     /// Pages that name the next one with a token at the JSON pointer `next`;
@@ -56,8 +80,11 @@ impl<'a> Pages<'a> {
         let mut token = start;
         loop {
             let body = fetch(token.as_deref())?;
-            if self.emit(&body)?.is_none() {
+            let Some(page) = self.emit(&body)? else {
                 return Ok(Ended::Yielded);
+            };
+            if (self.enough)(&page) {
+                return Ok(Ended::Exhausted);
             }
             let following = body.plain(next)?;
             if following.is_some() && following == token {
@@ -90,11 +117,78 @@ impl<'a> Pages<'a> {
             let Some(page) = self.emit(&body)? else {
                 return Ok(Ended::Yielded);
             };
-            if page.elements() == 0 {
+            if page.elements() == 0 || (self.enough)(&page) {
                 return Ok(Ended::Exhausted);
             }
             offset += page.elements();
             if self.host.save(&cursor(offset))? != Directive::Proceed {
+                return Ok(Ended::Yielded);
+            }
+        }
+    }
+
+    /// Pages that are asked for by number; the first one without anything at the JSON
+    /// pointer `next` is the last. Only for lists that grow at their end, or whose new
+    /// records the next run reads: what vanishes shifts those behind it.
+    ///
+    /// # Errors
+    /// What `fetch` fails with.
+    pub fn by_number<C: Serialize>(
+        &self,
+        next: &str,
+        start: u64,
+        mut fetch: impl FnMut(u64) -> Result<Body, Failure>,
+        cursor: impl Fn(u64) -> C,
+    ) -> Result<Ended, Failure> {
+        let mut number = start;
+        loop {
+            let body = fetch(number)?;
+            let Some(page) = self.emit(&body)? else {
+                return Ok(Ended::Yielded);
+            };
+            if (self.enough)(&page) || body.plain(next)?.is_none() {
+                return Ok(Ended::Exhausted);
+            }
+            number += 1;
+            if self.host.save(&cursor(number))? != Directive::Proceed {
+                return Ok(Ended::Yielded);
+            }
+        }
+    }
+
+    /// Pages by time, and by key where times are equal, that are asked for by the last
+    /// record before them: those of a later time, or of the same time and a later key.
+    /// An empty one is the last. A record that is edited meanwhile moves to the end and
+    /// is read again; nothing moves to where was read already.
+    ///
+    /// # Errors
+    /// What `fetch` fails with; [`Failure::Protocol`] when the mark does not move, or
+    /// records have no cursor.
+    pub fn by_mark<C: Serialize>(
+        &self,
+        start: Option<Mark>,
+        mut fetch: impl FnMut(Option<&Mark>) -> Result<Body, Failure>,
+        cursor: impl Fn(&Mark) -> C,
+    ) -> Result<Ended, Failure> {
+        let mut mark = start;
+        loop {
+            let body = fetch(mark.as_ref())?;
+            let Some(page) = self.emit(&body)? else {
+                return Ok(Ended::Yielded);
+            };
+            if page.elements() == 0 || (self.enough)(&page) {
+                return Ok(Ended::Exhausted);
+            }
+            let (Some(time), Some(key)) = (page.max_cursor, page.last_key) else {
+                return Err(stuck("a page has no record with a time and a key"));
+            };
+            let last = Mark { time, key };
+            if mark.as_ref() == Some(&last) {
+                return Err(stuck("the last record of a page did not move"));
+            }
+            let directive = self.host.save(&cursor(&last))?;
+            mark = Some(last);
+            if directive != Directive::Proceed {
                 return Ok(Ended::Yielded);
             }
         }
@@ -124,7 +218,8 @@ impl<'a> Pages<'a> {
                 None => None,
             };
             let elements = page.elements();
-            if elements == 0 || matches.is_some_and(|matches| matches <= elements) {
+            let is_last = matches.is_some_and(|matches| matches <= elements);
+            if elements == 0 || is_last || (self.enough)(&page) {
                 return Ok(Ended::Exhausted);
             }
             if page.last_key.is_none() || page.last_key == last {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Connector, Directive, Extraction, Failure, Host, Manifest, Outcome, Pages, Partition, Plan,
-    Read, Request, Source, Stream, Target,
+    Connector, CursorOrder, Directive, Extraction, Failure, Host, Manifest, Mark, Outcome, Pages,
+    Partition, Plan, Read, Request, Source, Stream, Target,
     testing::{Answer, Job, MemoryHost},
 };
 
@@ -43,7 +43,11 @@ impl Source for Numbers {
     }
 
     fn read(host: &Host, read: Read<Self>) -> Result<Outcome<Self>, Failure> {
-        let pages = Pages::new(host, &read.stream, Extraction::json("/items").key("/id"));
+        let how = Extraction::json("/items")
+            .key("/id")
+            .cursor("/time", CursorOrder::Number);
+        let pages = Pages::new(host, &read.stream, how)
+            .ending_when(|page| page.max_cursor.as_deref() == Some("99"));
         let ask = |way: &str, after: &str| {
             host.fetch(&Request::get("api", "/").query(way, after))?
                 .success()
@@ -68,6 +72,27 @@ impl Source for Numbers {
                 |offset| ask("offset", &offset.to_string()),
                 |offset| json!(offset),
             ),
+            "number" => pages.by_number(
+                "/next",
+                read.cursor.as_ref().and_then(Value::as_u64).unwrap_or(1),
+                |number| ask("offset", &((number - 1) * 3).to_string()),
+                |number| json!(number),
+            ),
+            "mark" => pages.by_mark(
+                read.cursor
+                    .as_ref()
+                    .and_then(|saved| serde_json::from_value::<Mark>(saved.clone()).ok()),
+                |mark| match mark {
+                    None => ask("key", "-1"),
+                    Some(Mark { time, key }) => {
+                        // Three records share a time, so that alone it says too little.
+                        let key: u64 = key.parse().expect("a number");
+                        assert_eq!(*time, (key / 3).to_string());
+                        ask("key", &key.to_string())
+                    }
+                },
+                |mark| json!(mark),
+            ),
             _ => pages.by_key(
                 Some("/total"),
                 text,
@@ -89,7 +114,9 @@ fn serve(count: i64) -> impl FnMut(&Request) -> Answer {
         let after: i64 = after.parse().unwrap();
         let first = if way == "key" { after + 1 } else { after };
         let end = (first + 3).min(count);
-        let items: Vec<Value> = (first..end).map(|id| json!({"id": id})).collect();
+        let items: Vec<Value> = (first..end)
+            .map(|id| json!({"id": id, "time": id / 3}))
+            .collect();
         let next = (end < count).then(|| end.to_string());
         Answer::json(&json!({"items": items, "next": next, "total": count - first}))
     }
@@ -103,7 +130,7 @@ fn keys(memory: &MemoryHost) -> Vec<i64> {
         .collect()
 }
 
-const WAYS: [&str; 3] = ["token", "offset", "key"];
+const WAYS: [&str; 5] = ["token", "offset", "key", "number", "mark"];
 
 #[test]
 fn every_way_reads_every_record_once_and_saves_between_pages() {
@@ -167,8 +194,8 @@ fn a_failure_keeps_what_was_saved_and_loses_the_rest() {
 
 #[test]
 fn a_page_that_leads_back_to_itself_is_a_protocol_failure() {
-    for way in ["token", "key"] {
-        let same = json!({"items": [{"id": 1}], "next": "1", "total": 9});
+    for way in ["token", "key", "mark"] {
+        let same = json!({"items": [{"id": 1, "time": 0}], "next": "1", "total": 9});
         let memory = MemoryHost::new(move |_| Answer::json(&same));
         let failure = memory
             .run::<Numbers>(&Job::new("n"), &way.to_owned())
@@ -187,5 +214,22 @@ fn an_empty_list_is_done_at_once() {
             .unwrap();
         assert!(matches!(outcome, Outcome::Done(_)), "{way}");
         assert!(memory.saves().is_empty(), "{way}");
+    }
+}
+
+#[test]
+fn a_walk_ends_early_where_a_page_is_enough() {
+    for way in WAYS {
+        let beyond = json!({"items": [{"id": 1, "time": 99}], "next": "1", "total": 9});
+        let memory = MemoryHost::new(move |_| Answer::json(&beyond));
+        let outcome = memory
+            .run::<Numbers>(&Job::new("n"), &way.to_owned())
+            .unwrap();
+        assert!(matches!(outcome, Outcome::Done(_)), "{way}");
+        assert_eq!(
+            (keys(&memory), memory.requests().len()),
+            (vec![1], 1),
+            "{way}"
+        );
     }
 }
