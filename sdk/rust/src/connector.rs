@@ -161,7 +161,7 @@ impl<T> Partition<T> {
 }
 
 /// How a partition of the last completed run ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct PartitionEnd<S: Source> {
     /// Its id.
     pub id: String,
@@ -169,6 +169,13 @@ pub struct PartitionEnd<S: Source> {
     pub slice: S::Slice,
     /// What [`Outcome::Done`] held.
     pub cursor: S::Cursor,
+}
+
+impl<S: Source> fmt::Debug for PartitionEnd<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cursor = json::write(&self.cursor).unwrap_or_else(|e| e.to_string());
+        write!(f, "PartitionEnd({} at {cursor})", self.id)
+    }
 }
 
 /// What `plan` is asked.

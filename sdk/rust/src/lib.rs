@@ -14,6 +14,7 @@ mod json;
 mod keyed;
 mod manifest;
 mod paging;
+pub mod schema;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod time;
@@ -34,7 +35,7 @@ pub use manifest::{
 };
 pub use paging::{Ended, Mark, Pages};
 pub use time::{date_time, http_date, rfc3339, rfc3339_seconds};
-pub use window::{Span, Window};
+pub use window::{Bound, Span, Window};
 
 /// Everything a connector usually names.
 pub mod prelude {

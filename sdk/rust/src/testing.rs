@@ -20,7 +20,7 @@ use std::{cell::RefCell, rc::Rc};
 use serde_json::Value;
 
 use self::platform::{Platform, State};
-pub use self::{answer::Answer, platform::Emitted};
+pub use self::{answer::Answer, order::epoch_ms, platform::Emitted};
 use crate::{
     Directive, Failure, Host, Level, Manifest, Outcome, Partition, Read, Request, Source, SyncMode,
     json,

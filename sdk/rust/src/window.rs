@@ -1,6 +1,8 @@
 //! Ranges of time: which one a run has to read, and how it is cut.
 
-use crate::{PartitionEnd, Plan, Source, SyncMode};
+use std::cell::Cell;
+
+use crate::{PartitionEnd, Plan, Response, Source, SyncMode};
 
 /// A half-open range of time, in milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -115,6 +117,48 @@ impl Span {
             Self::All { until } => (None, until),
             Self::Asked(window) | Self::Changed(window) => (Some(window.since), window.until),
         }
+    }
+}
+
+/// The upper bound of a read, by the slower of two clocks: the host's when it planned,
+/// and the source's when it gave its first page. A clock of ours that is ahead would
+/// pass over what changes until the source's has caught up.
+#[derive(Debug)]
+pub struct Bound {
+    until: Cell<u64>,
+    is_fixed: Cell<bool>,
+}
+
+impl Bound {
+    /// A bound that the first answer may lower (milliseconds since the epoch).
+    #[must_use]
+    pub fn planned(until: u64) -> Self {
+        Self {
+            until: Cell::new(until),
+            is_fixed: Cell::new(false),
+        }
+    }
+
+    /// The bound that a saved cursor holds; no answer moves it.
+    #[must_use]
+    pub fn saved(until: u64) -> Self {
+        let bound = Self::planned(until);
+        bound.is_fixed.set(true);
+        bound
+    }
+
+    /// Takes note of an answer; only the first one counts.
+    pub fn seen(&self, response: &Response) {
+        if !self.is_fixed.replace(true) {
+            let remote_ms = response.remote_now_ms().unwrap_or(u64::MAX);
+            self.until.set(self.until.get().min(remote_ms));
+        }
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub fn until(&self) -> u64 {
+        self.until.get()
     }
 }
 

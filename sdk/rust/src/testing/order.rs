@@ -24,6 +24,12 @@ fn number(left: &str, right: &str) -> Option<Ordering> {
         .partial_cmp(&right.parse::<f64>().ok()?)
 }
 
+/// A moment as remote systems write it, in milliseconds since the epoch.
+#[must_use]
+pub fn epoch_ms(text: &str) -> Option<u64> {
+    u64::try_from(moment(text)?.as_millisecond()).ok()
+}
+
 /// RFC 3339, the same with a blank and no zone (UTC), or milliseconds since the epoch.
 fn moment(text: &str) -> Option<jiff::Timestamp> {
     match text.parse::<i64>() {
