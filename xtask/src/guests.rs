@@ -9,6 +9,7 @@ const MANIFEST: &str = "guest-connectors/Cargo.toml";
 /// The guests that the demo and the tests load.
 pub(crate) const ALL: &[&str] = &[
     "hubspot",
+    "intercom",
     "pipedrive",
     "hostile",
     "hostile-describe",

@@ -139,13 +139,12 @@ impl Walk<'_> {
         if self.entity.is_incremental {
             how = how.deleted("/is_deleted");
         }
-        let mut saved = start.clone();
         let fetch = |token: Option<&str>| {
             let response = self.page(token)?;
-            // A token that lay in a cursor for long is refused. Pages are by id, so the
-            // list is simply read again from its start.
-            if saved.take().is_some() && response.status == 400 {
-                return accepted(self.page(None)?, self.entity.name);
+            // Pages are by id, so a list can be read again from its start.
+            if token.is_some() && response.status == 400 {
+                let text = "Pipedrive does not know the page any more";
+                return Err(Failure::StaleCursor(text.to_owned()));
             }
             accepted(response, self.entity.name)
         };

@@ -1,11 +1,23 @@
 //! Records that a list only names: each is asked for by its id.
 
-use crate::{Body, EmitFault, Extraction, Failure, Host, Request, Response, Summary};
+use serde::Serialize;
+
+use crate::paging::{Step, tokens};
+use crate::{Body, EmitFault, Ended, Extraction, Failure, Host, Request, Response, Summary};
 
 /// How many details are asked for in one crossing: what the host takes at once.
 const BATCH: usize = 100;
 /// How many are under way at the same time: what the host allows.
 const IN_FLIGHT_MAX: u32 = 8;
+
+/// What a page of a list asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// A request for each record that is wanted.
+    pub requests: Vec<Request>,
+    /// No later page names one that is wanted.
+    pub is_last: bool,
+}
 
 /// Emits records one by one, each from an answer of its own.
 ///
@@ -23,6 +35,32 @@ impl<'a> Details<'a> {
     #[must_use]
     pub fn new(host: &'a Host, stream: &'a str, how: Extraction) -> Self {
         Self { host, stream, how }
+    }
+
+    /// Walks a list as [`Pages::by_token`](crate::Pages::by_token) does, and emits the
+    /// records that `named` finds in each page instead of the page. A cursor is saved
+    /// after all of a page's records.
+    ///
+    /// # Errors
+    /// As [`Details::emit`] and [`Pages::by_token`](crate::Pages::by_token).
+    pub fn by_token<C: Serialize>(
+        &self,
+        next: &str,
+        start: Option<String>,
+        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        named: impl Fn(&Body) -> Result<Named, Failure>,
+        accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
+        cursor: impl Fn(&str) -> C,
+    ) -> Result<Ended, Failure> {
+        let take = |page: &Body| {
+            let named = named(page)?;
+            Ok(match self.emit(&named.requests, &accept)? {
+                None => Step::Stopping,
+                Some(_) if named.is_last => Step::Enough,
+                Some(_) => Step::Further,
+            })
+        };
+        tokens(self.host, next, start, &mut fetch, take, cursor)
     }
 
     /// Asks for all of these and emits them in their order. `accept` makes a body of an

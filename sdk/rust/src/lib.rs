@@ -23,7 +23,7 @@ mod window;
 pub use connector::{
     Connector, Outcome, Partition, PartitionEnd, Plan, Read, Source, Stream, SyncMode,
 };
-pub use details::Details;
+pub use details::{Details, Named};
 pub use emit::{Change, CursorOrder, EmitFault, Extraction, Format, Pairs, Summary};
 pub use failure::Failure;
 pub use host::{Directive, Host, Level};

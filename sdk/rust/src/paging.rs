@@ -68,8 +68,13 @@ impl<'a> Pages<'a> {
     /// Pages that name the next one with a token at the JSON pointer `next`;
     /// the first one without is the last. A short or empty page is not.
     ///
+    /// A token that lay in a cursor for long may not be valid any more: where the first
+    /// `fetch` with it fails with [`Failure::StaleCursor`], the list is read again from
+    /// its start.
+    ///
     /// # Errors
-    /// What `fetch` fails with; [`Failure::Protocol`] when a token repeats.
+    /// What `fetch` fails with; [`Failure::Protocol`] when a token repeats, or one that
+    /// was just given is not valid.
     pub fn by_token<C: Serialize>(
         &self,
         next: &str,
@@ -77,27 +82,12 @@ impl<'a> Pages<'a> {
         mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
         cursor: impl Fn(&str) -> C,
     ) -> Result<Ended, Failure> {
-        let mut token = start;
-        loop {
-            let body = fetch(token.as_deref())?;
-            let Some(page) = self.emit(&body)? else {
-                return Ok(Ended::Yielded);
-            };
-            if (self.enough)(&page) {
-                return Ok(Ended::Exhausted);
-            }
-            let following = body.plain(next)?;
-            if following.is_some() && following == token {
-                return Err(stuck("the next page is the same page"));
-            }
-            token = following;
-            let Some(token) = &token else {
-                return Ok(Ended::Exhausted);
-            };
-            if self.host.save(&cursor(token))? != Directive::Proceed {
-                return Ok(Ended::Yielded);
-            }
-        }
+        let take = |body: &Body| match self.emit(body)? {
+            None => Ok(Step::Stopping),
+            Some(page) if (self.enough)(&page) => Ok(Step::Enough),
+            Some(_) => Ok(Step::Further),
+        };
+        tokens(self.host, next, start, &mut fetch, take, cursor)
     }
 
     /// Pages that are asked for by the number of elements before them; an
@@ -239,6 +229,56 @@ impl<'a> Pages<'a> {
             Ok(summary) => Ok(Some(summary)),
             Err(EmitFault::Stopping) => Ok(None),
             Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+/// What became of a page.
+pub(crate) enum Step {
+    /// It was taken; the next one, if there is one.
+    Further,
+    /// It was taken, and is the last that is wanted.
+    Enough,
+    /// The run is being stopped.
+    Stopping,
+}
+
+/// The walk of [`Pages::by_token`], whatever is done with a page.
+pub(crate) fn tokens<C: Serialize>(
+    host: &Host,
+    next: &str,
+    start: Option<String>,
+    fetch: &mut dyn FnMut(Option<&str>) -> Result<Body, Failure>,
+    mut take: impl FnMut(&Body) -> Result<Step, Failure>,
+    cursor: impl Fn(&str) -> C,
+) -> Result<Ended, Failure> {
+    let mut is_saved = start.is_some();
+    let mut token = start;
+    loop {
+        let body = match fetch(token.as_deref()) {
+            Err(Failure::StaleCursor(_)) if is_saved => {
+                (token, is_saved) = (None, false);
+                continue;
+            }
+            Err(Failure::StaleCursor(text)) => return Err(Failure::Protocol(text)),
+            fetched => fetched?,
+        };
+        is_saved = false;
+        match take(&body)? {
+            Step::Further => {}
+            Step::Enough => return Ok(Ended::Exhausted),
+            Step::Stopping => return Ok(Ended::Yielded),
+        }
+        let following = body.plain(next)?;
+        if following.is_some() && following == token {
+            return Err(stuck("the next page is the same page"));
+        }
+        token = following;
+        let Some(token) = &token else {
+            return Ok(Ended::Exhausted);
+        };
+        if host.save(&cursor(token))? != Directive::Proceed {
+            return Ok(Ended::Yielded);
         }
     }
 }

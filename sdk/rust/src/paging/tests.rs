@@ -49,8 +49,11 @@ impl Source for Numbers {
         let pages = Pages::new(host, &read.stream, how)
             .ending_when(|page| page.max_cursor.as_deref() == Some("99"));
         let ask = |way: &str, after: &str| {
-            host.fetch(&Request::get("api", "/").query(way, after))?
-                .success()
+            let response = host.fetch(&Request::get("api", "/").query(way, after))?;
+            match response.status {
+                410 => Err(Failure::StaleCursor("forgotten".to_owned())),
+                _ => response.success(),
+            }
         };
         let text = read
             .cursor
@@ -232,4 +235,27 @@ fn a_walk_ends_early_where_a_page_is_enough() {
             "{way}"
         );
     }
+}
+
+#[test]
+fn a_saved_token_that_was_forgotten_begins_the_list_anew_and_a_fresh_one_is_a_failure() {
+    let mut remote = serve(7);
+    let memory = MemoryHost::new(move |request| match request.parameter("token") {
+        Some("6") => Answer::status(410),
+        _ => remote(request),
+    });
+    let saved = Job {
+        state: Some(json!("6")),
+        ..Job::new("n")
+    };
+    let failure = memory
+        .run::<Numbers>(&saved, &"token".to_owned())
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Protocol(_)), "{failure}");
+    let asked: Vec<String> = memory
+        .requests()
+        .iter()
+        .map(|request| request.parameter("token").unwrap().to_owned())
+        .collect();
+    assert_eq!(asked, ["6", "0", "3", "6"]);
 }
