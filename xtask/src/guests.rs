@@ -10,6 +10,7 @@ const MANIFEST: &str = "guest-connectors/Cargo.toml";
 pub(crate) const ALL: &[&str] = &[
     "hubspot",
     "intercom",
+    "leadsquared",
     "pipedrive",
     "hostile",
     "hostile-describe",

@@ -77,6 +77,6 @@ pub(crate) fn deleted(walk: &Walk<'_>, since_ms: u64) -> Result<Outcome<Intercom
     };
     let next = |number: u64| walk.cursor(Position::Number(number));
     let pages = Pages::new(walk.host, &walk.read.stream, how).ending_when(|page| page.skipped > 0);
-    let ended = pages.by_number("/pages/next", start, fetch, next)?;
+    let ended = pages.by_number(Some("/pages/next"), start, fetch, next)?;
     Ok(ended.or_done(Cursor::end(walk.bound.until())))
 }

@@ -118,14 +118,15 @@ impl<'a> Pages<'a> {
     }
 
     /// Pages that are asked for by number; the first one without anything at the JSON
-    /// pointer `next` is the last. Only for lists that grow at their end, or whose new
-    /// records the next run reads: what vanishes shifts those behind it.
+    /// pointer `next` is the last, or, where the source names none, the first empty one.
+    /// For lists with the latest change first: what is edited meanwhile only pushes
+    /// others to later pages. What vanishes pulls them to earlier ones.
     ///
     /// # Errors
     /// What `fetch` fails with.
     pub fn by_number<C: Serialize>(
         &self,
-        next: &str,
+        next: Option<&str>,
         start: u64,
         mut fetch: impl FnMut(u64) -> Result<Body, Failure>,
         cursor: impl Fn(u64) -> C,
@@ -136,7 +137,11 @@ impl<'a> Pages<'a> {
             let Some(page) = self.emit(&body)? else {
                 return Ok(Ended::Yielded);
             };
-            if (self.enough)(&page) || body.plain(next)?.is_none() {
+            let is_last = match next {
+                Some(next) => body.plain(next)?.is_none(),
+                None => page.elements() == 0,
+            };
+            if is_last || (self.enough)(&page) {
                 return Ok(Ended::Exhausted);
             }
             number += 1;
@@ -144,6 +149,42 @@ impl<'a> Pages<'a> {
                 return Ok(Ended::Yielded);
             }
         }
+    }
+
+    /// Pages that are asked for by number, of a set that records may leave meanwhile, so
+    /// that others move to pages that were read: the whole is read again until two
+    /// readings count the same, since nothing left during the second then. Saves
+    /// nothing: it is for sets that cannot be cut any smaller.
+    ///
+    /// # Errors
+    /// What `fetch` fails with; [`Failure::Transient`] when `readings_max` readings all
+    /// count differently.
+    pub fn until_still(
+        &self,
+        readings_max: u32,
+        mut fetch: impl FnMut(u64) -> Result<Body, Failure>,
+    ) -> Result<Ended, Failure> {
+        let mut last = None;
+        for _ in 0..readings_max {
+            let mut elements = 0;
+            for number in 1.. {
+                let body = fetch(number)?;
+                let Some(page) = self.emit(&body)? else {
+                    return Ok(Ended::Yielded);
+                };
+                if page.elements() == 0 {
+                    break;
+                }
+                elements += page.elements();
+            }
+            if last == Some(elements) {
+                return Ok(Ended::Exhausted);
+            }
+            last = Some(elements);
+        }
+        Err(Failure::Transient(
+            "records go on leaving the pages that are read".to_owned(),
+        ))
     }
 
     /// Pages by time, and by key where times are equal, that are asked for by the last

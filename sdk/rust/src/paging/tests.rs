@@ -75,12 +75,15 @@ impl Source for Numbers {
                 |offset| ask("offset", &offset.to_string()),
                 |offset| json!(offset),
             ),
-            "number" => pages.by_number(
-                "/next",
+            "number" | "empty" => pages.by_number(
+                (read.partition.slice == "number").then_some("/next"),
                 read.cursor.as_ref().and_then(Value::as_u64).unwrap_or(1),
                 |number| ask("offset", &((number - 1) * 3).to_string()),
                 |number| json!(number),
             ),
+            "still" => {
+                pages.until_still(3, |number| ask("offset", &((number - 1) * 3).to_string()))
+            }
             "mark" => pages.by_mark(
                 read.cursor
                     .as_ref()
@@ -133,7 +136,7 @@ fn keys(memory: &MemoryHost) -> Vec<i64> {
         .collect()
 }
 
-const WAYS: [&str; 5] = ["token", "offset", "key", "number", "mark"];
+const WAYS: [&str; 6] = ["token", "offset", "key", "number", "empty", "mark"];
 
 #[test]
 fn every_way_reads_every_record_once_and_saves_between_pages() {
@@ -258,4 +261,44 @@ fn a_saved_token_that_was_forgotten_begins_the_list_anew_and_a_fresh_one_is_a_fa
         .map(|request| request.parameter("token").unwrap().to_owned())
         .collect();
     assert_eq!(asked, ["6", "0", "3", "6"]);
+}
+
+/// Nine records, three a page, of which one leaves before each of these requests.
+fn leaving(before: Vec<usize>) -> MemoryHost {
+    let mut ids: Vec<usize> = (0..9).collect();
+    let mut number = 0;
+    MemoryHost::new(move |request| {
+        number += 1;
+        if before.contains(&number) {
+            ids.remove(0);
+        }
+        let offset: usize = request.parameter("offset").unwrap().parse().unwrap();
+        let items = ids.iter().skip(offset).take(3);
+        let items: Vec<Value> = items.map(|id| json!({"id": id, "time": 0})).collect();
+        Answer::json(&json!({"items": items}))
+    })
+}
+
+#[test]
+fn a_set_that_records_leave_is_read_until_nothing_leaves() {
+    for (before, readings) in [(vec![], 2), (vec![2], 2), (vec![2, 6], 3)] {
+        let memory = leaving(before.clone());
+        memory
+            .run::<Numbers>(&Job::new("n"), &"still".to_owned())
+            .unwrap();
+        let mut seen = keys(&memory);
+        seen.sort_unstable();
+        seen.dedup();
+        let left: Vec<i64> = (before.len() as i64..9).collect();
+        assert!(
+            left.iter().all(|id| seen.contains(id)),
+            "{before:?}: {seen:?}"
+        );
+        assert_eq!(memory.requests().len().div_ceil(4), readings, "{before:?}");
+    }
+    let memory = leaving(vec![2, 6, 10]);
+    let failure = memory
+        .run::<Numbers>(&Job::new("n"), &"still".to_owned())
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Transient(_)), "{failure}");
 }
