@@ -150,6 +150,23 @@ impl Extraction {
         self
     }
 
+    /// Turns lists of name and value pairs into objects. All three are pointers: the
+    /// list in the record, name and value in a pair.
+    #[must_use]
+    pub fn pairs(
+        mut self,
+        at: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.pairs = Some(Pairs {
+            at: at.into(),
+            name: name.into(),
+            value: value.into(),
+        });
+        self
+    }
+
     /// Adds a field to keep.
     #[must_use]
     pub fn project(mut self, pointer: impl Into<String>) -> Self {

@@ -1,15 +1,33 @@
-//! The one time format that connectors write, RFC 3339 in UTC, and the one that
+//! The time formats that connectors write, all of them in UTC, and the one that
 //! every server's `Date` header has.
 
 /// `at_ms` (milliseconds since the epoch) as `2026-11-22T08:00:00.000Z`.
 #[must_use]
 pub fn rfc3339(at_ms: u64) -> String {
+    let fraction = at_ms % 1_000;
+    format!("{}.{fraction:03}Z", to_the_second(at_ms, 'T'))
+}
+
+/// `at_ms` (milliseconds since the epoch) as `2026-11-22T08:00:00Z`, for sources that
+/// refuse a fraction. It is cut off, not rounded.
+#[must_use]
+pub fn rfc3339_seconds(at_ms: u64) -> String {
+    format!("{}Z", to_the_second(at_ms, 'T'))
+}
+
+/// `at_ms` (milliseconds since the epoch) as `2026-11-22 08:00:00`, for sources that
+/// name no zone and mean UTC. The fraction is cut off.
+#[must_use]
+pub fn date_time(at_ms: u64) -> String {
+    to_the_second(at_ms, ' ')
+}
+
+fn to_the_second(at_ms: u64, between: char) -> String {
     const DAY_MS: u64 = 86_400_000;
     let (year, month, day) = civil(at_ms / DAY_MS);
     let ms = at_ms % DAY_MS;
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    let fraction = ms % 1_000;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z")
+    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
 }
 
 /// A `Date` header, `Sun, 22 Nov 2026 08:00:00 GMT` (RFC 9110, 5.6.7), in
@@ -74,7 +92,7 @@ fn civil(day_of_epoch: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{http_date, rfc3339};
+    use super::{date_time, http_date, rfc3339, rfc3339_seconds};
 
     #[test]
     fn times_agree_with_a_calendar_library() {
@@ -88,6 +106,12 @@ mod tests {
             let expected = jiff::Timestamp::from_millisecond(i64::try_from(at_ms).expect("small"))
                 .expect("in range");
             assert_eq!(rfc3339(at_ms), format!("{expected:.3}"));
+            let second = expected.strftime("%Y-%m-%d %H:%M:%S").to_string();
+            assert_eq!(date_time(at_ms), second);
+            assert_eq!(
+                rfc3339_seconds(at_ms),
+                format!("{}Z", second.replace(' ', "T"))
+            );
         }
     }
 

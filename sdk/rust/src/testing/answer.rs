@@ -42,6 +42,16 @@ impl Answer {
         }))
     }
 
+    /// A status code with a JSON body.
+    #[must_use]
+    pub fn refusal(status: u16, body: &Value) -> Self {
+        let mut answer = Self::json(body);
+        if let Ok(content) = &mut answer.0 {
+            content.status = status;
+        }
+        answer
+    }
+
     /// No answer.
     #[must_use]
     pub fn fault(fault: HttpFault) -> Self {
