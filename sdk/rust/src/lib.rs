@@ -30,7 +30,7 @@ pub use manifest::{
     ResponseClass, ResponseRule, Role, Scope, TokenKeep,
 };
 pub use paging::{Ended, Pages};
-pub use time::{http_date, rfc3339};
+pub use time::{epoch_ms, http_date, rfc3339};
 
 /// Everything a connector usually names.
 pub mod prelude {

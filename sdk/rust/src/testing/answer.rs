@@ -42,6 +42,15 @@ impl Answer {
         }))
     }
 
+    /// Another status code than 200.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        if let Ok(content) = &mut self.0 {
+            content.status = status;
+        }
+        self
+    }
+
     /// No answer.
     #[must_use]
     pub fn fault(fault: HttpFault) -> Self {
