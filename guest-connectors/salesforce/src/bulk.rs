@@ -68,8 +68,7 @@ pub(crate) fn resume(
     job: Job,
     deletes: Option<u64>,
 ) -> Result<Outcome<Salesforce>, Failure> {
-    let request =
-        Request::get("data", path(&job, "")).auth(walk.read.config.auth.name());
+    let request = Request::get("data", path(&job, "")).auth(walk.read.config.auth.name());
     let body = match ask(walk.host, &request)? {
         Ok(response) => response.body,
         Err(refusal) if is_gone(&refusal) => {

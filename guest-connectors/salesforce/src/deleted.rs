@@ -98,7 +98,9 @@ fn page(walk: &Walk<'_>, body: &Body, covered: u64) -> Result<Page, Failure> {
         let some = at..count.min(at + LOOKED_UP);
         at = some.end;
         let pointers: Vec<String> = some
-            .flat_map(|row| ["id", "deletedDate"].map(|name| format!("/deletedRecords/{row}/{name}")))
+            .flat_map(|row| {
+                ["id", "deletedDate"].map(|name| format!("/deletedRecords/{row}/{name}"))
+            })
             .collect();
         let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
         let found = body.get_many(&pointers)?;
@@ -117,9 +119,8 @@ fn page(walk: &Walk<'_>, body: &Body, covered: u64) -> Result<Page, Failure> {
 fn by_time(found: &[Option<String>]) -> Result<Vec<(Option<u64>, Vec<String>)>, Failure> {
     let mut groups: Vec<(Option<u64>, Vec<String>)> = Vec::new();
     for row in found.chunks(2) {
-        let text = |at: usize| -> Option<String> {
-            serde_json::from_str(row.get(at)?.as_deref()?).ok()
-        };
+        let text =
+            |at: usize| -> Option<String> { serde_json::from_str(row.get(at)?.as_deref()?).ok() };
         let id = text(0);
         let id = id.ok_or_else(|| Failure::Protocol("a deleted record has no id".to_owned()))?;
         let deleted = text(1).as_deref().and_then(epoch_ms);

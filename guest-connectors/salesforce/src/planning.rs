@@ -11,10 +11,7 @@ const WINDOWS_MAX: u64 = 1_000;
 /// 2000-01-01: nothing in Salesforce is older.
 const FIRST_MS: u64 = 946_684_800_000;
 
-pub(crate) fn plan(
-    host: &Host,
-    plan: &Plan<Salesforce>,
-) -> Result<Vec<Partition<Slice>>, Failure> {
+pub(crate) fn plan(host: &Host, plan: &Plan<Salesforce>) -> Result<Vec<Partition<Slice>>, Failure> {
     let object = object_of_stream(&plan.stream)?;
     let (description, now_ms) = schema::describe(host, &plan.config, object)?;
     schema::keep(host, &description);
@@ -106,9 +103,7 @@ fn windows(
     let span = history.until.saturating_sub(first);
     let least = u64::from(plan.config.window_days.max(1)) * DAY_MS;
     let by_time = span.div_ceil(least);
-    let by_size = total.map_or(WINDOWS_MAX, |total| {
-        total / plan.config.bulk_above.max(1)
-    });
+    let by_size = total.map_or(WINDOWS_MAX, |total| total / plan.config.bulk_above.max(1));
     let count = by_time.min(by_size).clamp(1, WINDOWS_MAX);
     let mut partitions = cut(&history, first, count);
     for partition in &mut partitions {

@@ -67,7 +67,11 @@ impl Walk<'_> {
                         return Ok(begun);
                     }
                 }
-                self.say(Level::Info, "reading by query", &format!("{matches} records"));
+                self.say(
+                    Level::Info,
+                    "reading by query",
+                    &format!("{matches} records"),
+                );
                 self.by_query(&fields, None, Some(first), deletes)
             }
             Err(refusal) if refusal.is_too_much() => match planning::halves(self.slice) {
@@ -116,10 +120,11 @@ impl Walk<'_> {
         };
         let next = |id: &str| self.cursor(Position::After(id.to_owned()), deletes);
         // Query answers say more of a record than its fields.
-        let how = fields.iter().fold(
-            self.kept(Extraction::json("/records")),
-            |how, field| how.project(format!("/{field}")),
-        );
+        let how = fields
+            .iter()
+            .fold(self.kept(Extraction::json("/records")), |how, field| {
+                how.project(format!("/{field}"))
+            });
         let pages = Pages::new(self.host, &self.read.stream, how);
         let ended = pages.by_key(Some("/totalSize"), start, fetch, next);
         match (ended, too_much) {

@@ -53,7 +53,11 @@ impl Refusal {
             "API_ERROR",
             "LIMIT_EXCEEDED",
         ];
-        let texts = ["Bulk", "does not support query", "Implementation restriction"];
+        let texts = [
+            "Bulk",
+            "does not support query",
+            "Implementation restriction",
+        ];
         self.status == 400
             && (codes.contains(&self.code.as_str())
                 || texts.iter().any(|text| self.message.contains(text)))

@@ -37,7 +37,13 @@ impl Query<'_> {
 
     /// Whether the ordered form fits into a URL.
     pub(crate) fn fits_url(&self) -> bool {
-        let encoded = |byte: u8| if byte.is_ascii_alphanumeric() || byte == b'_' { 1 } else { 3 };
+        let encoded = |byte: u8| {
+            if byte.is_ascii_alphanumeric() || byte == b'_' {
+                1
+            } else {
+                3
+            }
+        };
         let bytes: usize = self.ordered().bytes().map(encoded).sum();
         bytes <= ENCODED_BYTES_MAX
     }

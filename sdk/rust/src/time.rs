@@ -61,7 +61,9 @@ pub fn epoch_ms(text: &str) -> Option<u64> {
     let fraction = match time.get(8..zone_at)? {
         "" => 0,
         fraction => {
-            let digits = fraction.strip_prefix('.').filter(|digits| !digits.is_empty())?;
+            let digits = fraction
+                .strip_prefix('.')
+                .filter(|digits| !digits.is_empty())?;
             number(digits)?;
             number(&format!("{digits:0<3}")[..3])?
         }
@@ -80,7 +82,11 @@ pub fn epoch_ms(text: &str) -> Option<u64> {
         return None;
     }
     let seconds = ((day_of_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    let east = if time[zone_at..].starts_with('-') { -1 } else { 1 };
+    let east = if time[zone_at..].starts_with('-') {
+        -1
+    } else {
+        1
+    };
     let utc_ms = i64::try_from(seconds * 1_000 + fraction).ok()? - east * offset_min * 60_000;
     u64::try_from(utc_ms).ok()
 }
