@@ -115,9 +115,11 @@ fn page(walk: &Walk<'_>, body: &Body, covered: u64) -> Result<Page, Failure> {
     Ok(Page::Emitted(until))
 }
 
-/// The ids, with those together that were deleted at the same time.
-fn by_time(found: &[Option<String>]) -> Result<Vec<(Option<u64>, Vec<String>)>, Failure> {
-    let mut groups: Vec<(Option<u64>, Vec<String>)> = Vec::new();
+/// Ids that were deleted at the same time.
+type Together = (Option<u64>, Vec<String>);
+
+fn by_time(found: &[Option<String>]) -> Result<Vec<Together>, Failure> {
+    let mut groups: Vec<Together> = Vec::new();
     for row in found.chunks(2) {
         let text =
             |at: usize| -> Option<String> { serde_json::from_str(row.get(at)?.as_deref()?).ok() };

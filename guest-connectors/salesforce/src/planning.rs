@@ -8,6 +8,8 @@ use crate::{BASE, DAY_MS, SECOND_MS, Salesforce, Slice, object_of_stream, soql};
 
 /// Partitions of one history; each costs calls of its own.
 const WINDOWS_MAX: u64 = 1_000;
+/// Records of an average window, in multiples of what Bulk is worth its calls for.
+const WINDOW_SIZE: u64 = 5;
 /// 2000-01-01: nothing in Salesforce is older.
 const FIRST_MS: u64 = 946_684_800_000;
 
@@ -82,7 +84,7 @@ fn changes(
 }
 
 /// Windows of the history, as wide as the settings say, and wider where they would hold
-/// so few records that queries serve better than Bulk: each window costs calls.
+/// few records: each window costs calls.
 fn windows(
     host: &Host,
     plan: &Plan<Salesforce>,
@@ -103,7 +105,8 @@ fn windows(
     let span = history.until.saturating_sub(first);
     let least = u64::from(plan.config.window_days.max(1)) * DAY_MS;
     let by_time = span.div_ceil(least);
-    let by_size = total.map_or(WINDOWS_MAX, |total| total / plan.config.bulk_above.max(1));
+    let least = plan.config.bulk_above.max(1).saturating_mul(WINDOW_SIZE);
+    let by_size = total.map_or(WINDOWS_MAX, |total| total / least);
     let count = by_time.min(by_size).clamp(1, WINDOWS_MAX);
     let mut partitions = cut(&history, first, count);
     for partition in &mut partitions {

@@ -137,11 +137,11 @@ fn what_bulk_refuses_is_read_by_query() {
         ("LIMIT_EXCEEDED", "Too many query jobs"),
         ("INVALIDJOB", "Account does not support query"),
     ] {
-        let (org, calls) = many();
+        let (org, calls) = (recent(150), accounts());
         org.set(|settings| settings.bulk_refusal = Some(refusal));
         let memory = memory(&org);
         read(&memory, &calls, &hour());
-        assert_eq!(ids(&memory.emitted()), keys(1..=1_200));
+        assert_eq!(ids(&memory.emitted()), keys(1..=150));
         assert_eq!(
             asked(&memory, "/queryAll"),
             1,

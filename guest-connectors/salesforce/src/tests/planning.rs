@@ -34,7 +34,7 @@ fn a_small_history_is_one_partition_however_long_it_is() {
 #[test]
 fn a_large_history_is_cut_into_windows_that_meet_and_leave_nothing_out() {
     let mut wanted = plan_of(SyncMode::FullRefresh, &[]);
-    wanted.config.bulk_above = 10;
+    wanted.config.bulk_above = 2;
     let partitions = planned(&days(365), wanted);
     assert_eq!(partitions.len(), 13, "of 30 days at the least");
     assert_eq!(partitions[0].slice.since, 0, "nothing is before the first");
@@ -47,9 +47,9 @@ fn a_large_history_is_cut_into_windows_that_meet_and_leave_nothing_out() {
 }
 
 #[test]
-fn windows_are_wider_where_they_would_hold_too_few_records_for_bulk() {
+fn windows_are_wider_where_they_would_hold_few_records() {
     let mut wanted = plan_of(SyncMode::Incremental, &[]);
-    wanted.config.bulk_above = 100;
+    wanted.config.bulk_above = 20;
     assert_eq!(planned(&days(365), wanted).len(), 3);
 }
 
