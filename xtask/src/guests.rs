@@ -12,6 +12,7 @@ pub(crate) const ALL: &[&str] = &[
     "intercom",
     "leadsquared",
     "pipedrive",
+    "salesforce",
     "hostile",
     "hostile-describe",
     "copying",

@@ -23,7 +23,8 @@ pub enum Format {
     Json,
     /// One JSON document a line.
     Ndjson,
-    /// Comma-separated; the first row names the fields.
+    /// Comma-separated; the first row names the fields, and an empty value is null.
+    /// Booleans and numbers are those that the stream's schema says.
     Csv,
 }
 

@@ -34,7 +34,7 @@ pub use manifest::{
     ResponseClass, ResponseRule, Role, Scope, TokenKeep,
 };
 pub use paging::{Ended, Mark, Pages};
-pub use time::{date_time, http_date, rfc3339, rfc3339_seconds};
+pub use time::{date_time, epoch_ms, http_date, rfc3339, rfc3339_seconds};
 pub use window::{Bound, Span, Window};
 
 /// Everything a connector usually names.
