@@ -33,7 +33,8 @@ fn announce(line: &Value) -> anyhow::Result<()> {
 }
 
 async fn stopped() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("no signals can be received, so the simulator ends: {error}");
+    // Where no signals can be received, it ends with the process that holds it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
