@@ -194,6 +194,9 @@ pub(crate) enum ConnectionsCommand {
         /// Authorise again although there is a grant.
         #[arg(long)]
         again: bool,
+        /// Go on although the provider may end an older authorisation of the person.
+        #[arg(long)]
+        confirm: bool,
     },
     /// Ask the connector whether the connection works.
     Check {

@@ -52,7 +52,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     for method in authorize::methods(prepared.context.source.connector.manifest(), &document.file) {
         let mut browser = JoinSet::new();
-        authorize::through(&prepared.session, method, 0, async |url| {
+        authorize::through(&prepared.session, method, 0, false, async |url| {
             consent(url, &mut browser).await
         })
         .await?;

@@ -40,7 +40,8 @@ fn announce(line: &Value) -> anyhow::Result<()> {
     reason = "a process that prints its one line of JSON has nowhere else to warn"
 )]
 async fn stopped() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("no signals can be received, so the simulator ends: {error}");
+    // Where no signals can be received, it ends with the process that holds it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
