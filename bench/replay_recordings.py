@@ -22,9 +22,10 @@ from pathlib import Path
 
 from recordings.exchange import differences, read
 from recordings.hubspot import HubSpot
+from recordings.intercom import Intercom
 from recordings.simulator import Simulator
 
-READINGS = {reading.name: reading for reading in (HubSpot,)}
+READINGS = {reading.name: reading for reading in (HubSpot, Intercom)}
 EXPLAINED = Path(__file__).with_name("recordings") / "explained.toml"
 
 

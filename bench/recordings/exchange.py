@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
 
 # What an edge, a load balancer or a connection adds: no part of an API.
 EDGE_HEADERS = {
@@ -83,7 +84,8 @@ def read(path):
             file=entry["file"].removesuffix(".js"),
             method=entry["method"],
             path=entry["path"],
-            query=entry.get("query") or {},
+            # Some were recorded as they stood in the address.
+            query={name: unquote(value) for name, value in (entry.get("query") or {}).items()},
             body=entry.get("req"),
             status=entry["status"],
             answer=entry.get("res"),
@@ -128,6 +130,7 @@ def compare(recorded, actual, path, reading, found):
     elif kind_of(recorded) != kind_of(actual):
         found.append(f"{path} is {kind_of(actual)}, recorded {kind_of(recorded)}")
     elif isinstance(recorded, dict):
+        recorded = {reading.mapped_key(name): member for name, member in recorded.items()}
         for name in sorted(recorded.keys() - actual.keys()):
             found.append(f"{path}.{name} is missing")
         for name in sorted(actual.keys() - recorded.keys()):

@@ -9,7 +9,7 @@ lag by which the simulator's answer is the same.
 
 import re
 
-from recordings.exchange import time_ms, differences
+from recordings.exchange import time_ms
 from recordings.reading import Reading
 
 # What the recorded account had of its own.
@@ -108,7 +108,7 @@ class HubSpot(Reading):
             if exchange.method != "GET":
                 self.writes_ms.append(exchange.at_ms)
             return self.once(simulator, exchange)
-        return self.searched(simulator, exchange)
+        return self.searched(simulator, exchange, self.writes_ms, LAG_MS_MAX)
 
     def once(self, simulator, exchange):
         keyed = "hapikey" in exchange.query
@@ -135,20 +135,6 @@ class HubSpot(Reading):
 
     def recent(self, exchange):
         return {moment for moment in self.writes_ms if exchange.at_ms - moment <= LAG_MS_MAX}
-
-    def searched(self, simulator, exchange):
-        """The answer with the lag that explains the recorded one best; none first."""
-        best = None
-        for lag_ms in [0, *sorted(exchange.at_ms - moment + 1 for moment in self.recent(exchange))]:
-            simulator.control("/settings", {"search_lag_ms": lag_ms})
-            answer = self.once(simulator, exchange)
-            found = len(set(differences(exchange, answer, self)))
-            if best is None or found < best[0]:
-                best = (found, answer)
-            if found == 0:
-                break
-        simulator.control("/settings", {"search_lag_ms": 0})
-        return best[1]
 
     def key(self, member):
         if isinstance(member, dict) and member.get("id") in self.ids.known:

@@ -2,7 +2,7 @@
 
 import re
 
-from recordings.exchange import SHORTENED, Ids
+from recordings.exchange import SHORTENED, Ids, differences
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
 
@@ -40,6 +40,26 @@ class Reading:
         """Replays one exchange."""
         raise NotImplementedError
 
+    def searched(self, simulator, exchange, writes_ms, lag_ms_max):
+        """Replays a search with the lag of the index that explains the recorded answer
+        best, none first: a lag as old as one of the writes before it."""
+        best = None
+        recent = {moment for moment in writes_ms if exchange.at_ms - moment <= lag_ms_max}
+        for lag_ms in [0, *sorted(exchange.at_ms - moment + 1 for moment in recent)]:
+            simulator.control("/settings", {"search_lag_ms": lag_ms})
+            answer = self.once(simulator, exchange)
+            found = len(set(differences(exchange, answer, self)))
+            if best is None or found < best[0]:
+                best = (found, answer)
+            if found == 0:
+                break
+        simulator.control("/settings", {"search_lag_ms": 0})
+        return best[1]
+
+    def once(self, simulator, exchange):
+        """Sends the request as it stands, with the simulator's ids."""
+        raise NotImplementedError
+
     def learn(self, exchange, answer):
         """Learns ids from an answer."""
 
@@ -59,7 +79,9 @@ class Reading:
         """Whether two scalars of one type are equal, ids and times normalised."""
         if isinstance(recorded, str) and TIME.fullmatch(recorded):
             return isinstance(actual, str) and bool(TIME.fullmatch(actual))
-        return recorded == actual or self.ids.known.get(str(recorded)) == str(actual)
+        if isinstance(recorded, str) and "/" in recorded:
+            return self.mapped_path(recorded) == actual
+        return recorded == actual or str(self.ids.known.get(str(recorded))) == str(actual)
 
     def key(self, member):
         """What a member of a list is known by."""
@@ -90,13 +112,17 @@ class Reading:
     def mapped(self, value):
         """A request's body with the simulator's ids in place of the recorded ones."""
         if isinstance(value, dict):
-            return {name: self.mapped(member) for name, member in value.items()}
+            return {self.mapped_key(name): self.mapped(member) for name, member in value.items()}
         if isinstance(value, list):
             return [self.mapped(member) for member in value
                     if not (isinstance(member, str) and member.startswith(SHORTENED))]
         if isinstance(value, (str, int)) and not isinstance(value, bool):
             return self.ids.here(value)
         return value
+
+    def mapped_key(self, name):
+        """A member's name with the simulator's words in place of the recorded ones."""
+        return name
 
     def mapped_path(self, path):
         return "/".join(str(self.ids.here(part)) for part in path.split("/"))

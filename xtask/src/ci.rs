@@ -5,7 +5,7 @@ use crate::project::{self, Project};
 use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
-use crate::{guests, recordings, tools};
+use crate::{guests, node, recordings, tools};
 
 /// Runs all stages; the first failure ends the run.
 pub(crate) fn run(project: &Project) -> anyhow::Result<()> {
@@ -63,13 +63,19 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
     })?;
     let seaweed = stages.run("start SeaweedFS", || Seaweed::start(project, &python))?;
     let nginx = stages.run("nginx", || tools::nginx(project))?;
+    let clients = stages.run("clients of the simulators", || {
+        let python = Python::prepare(project, &python::DRIVERS)?;
+        Ok((node::CLIENTS.install(project, &python)?, python.program("node")))
+    })?;
     stages.run("tests", || {
         project::run(
             project
                 .cargo(["test", "--locked", "--workspace", "--no-fail-fast"])
                 .envs(seaweed.environment())
                 .env("TIDEGATE_TEST_NGINX", nginx)
-                .env("TIDEGATE_TEST_PYTHON", python.interpreter()),
+                .env("TIDEGATE_TEST_PYTHON", python.interpreter())
+                .env("TIDEGATE_TEST_NODE", &clients.0)
+                .env("TIDEGATE_TEST_NODE_PROGRAM", &clients.1),
         )
     })?;
     stages.run("stop SeaweedFS", || {

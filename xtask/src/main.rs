@@ -7,6 +7,7 @@ mod ci;
 mod demo;
 mod drivers;
 mod guests;
+mod node;
 mod project;
 mod proof;
 mod python;

@@ -49,7 +49,7 @@ pub(crate) fn escaped(text: &[u8], out: &mut Vec<u8>) {
 
 /// Escapes what was written since `start`, in place: from the back, so that
 /// every byte moves once and nothing is allocated.
-fn escape_from(start: usize, out: &mut Vec<u8>) {
+pub(crate) fn escape_from(start: usize, out: &mut Vec<u8>) {
     let extra: usize = out[start..]
         .iter()
         .filter(|byte| needs_escape(**byte))

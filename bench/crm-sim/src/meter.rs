@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 /// What every API counts; `P` is the API's own division of its paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "P: Ord + Deserialize<'de>"))]
 pub struct Tally<P: Ord> {
     /// Requests by path kind; kinds never asked for are absent.
@@ -32,6 +32,24 @@ pub struct Tally<P: Ord> {
     pub refreshes_refused: u64,
     /// Most requests under way at the same time.
     pub in_flight_max: u64,
+}
+
+impl<P: Ord> Default for Tally<P> {
+    fn default() -> Tally<P> {
+        Tally {
+            requests: BTreeMap::new(),
+            requests_total: 0,
+            body_bytes: 0,
+            records: 0,
+            throttled: 0,
+            faulted: 0,
+            unauthorized: 0,
+            codes_exchanged: 0,
+            refreshes: 0,
+            refreshes_refused: 0,
+            in_flight_max: 0,
+        }
+    }
 }
 
 /// The live counters.

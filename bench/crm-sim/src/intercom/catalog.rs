@@ -9,6 +9,7 @@ use crate::intercom::contact::string;
 use crate::intercom::field::{Field, Form, Source};
 use crate::intercom::kind::Kind;
 use crate::intercom::schema::{attributes, fields};
+use crate::intercom::version::Version;
 
 /// Tags of the workspace.
 pub(crate) const TAG_COUNT: u32 = 17;
@@ -33,6 +34,20 @@ pub(crate) const TAGS: [&str; TAG_COUNT as usize] = [
 ];
 /// When the workspace was made, in seconds since the epoch.
 const FOUNDED_S: i64 = 1_577_836_800;
+
+/// What a client may write of a contact.
+const CONTACT_WRITABLE: [&str; 10] = [
+    "avatar",
+    "email",
+    "external_id",
+    "last_seen_at",
+    "name",
+    "owner_id",
+    "phone",
+    "role",
+    "signed_up_at",
+    "unsubscribed_from_emails",
+];
 
 pub(crate) fn admin_id(place: u32) -> u64 {
     4_518_167 + u64::from(place) * 31
@@ -148,19 +163,25 @@ pub(crate) fn me(account: &Account) -> Value {
 
 /// The attributes of a kind: the API's own, then those that the workspace defined,
 /// which alone have ids.
-pub(crate) fn data_attributes(kind: Kind) -> Vec<Value> {
+pub(crate) fn data_attributes(kind: Kind, version: Version) -> Vec<Value> {
     let model = if kind == Kind::Contacts {
         "contact"
     } else {
         "company"
     };
-    let own = fields(kind).iter().map(|field| attribute(field, model));
+    let attribute = |field| attribute(field, model, version);
+    let own = fields(kind).iter().map(attribute);
     let custom = attributes(kind).iter().zip(0_u64..).map(|(field, place)| {
-        let mut attribute = attribute(field, model);
+        let mut attribute = attribute(field);
         attribute["id"] = json!(8_104_117 + place + if kind == Kind::Contacts { 0 } else { 100 });
         attribute["full_name"] = json!(format!("custom_attributes.{}", field.name));
         attribute["custom"] = json!(true);
         attribute["api_writable"] = json!(true);
+        attribute["ui_writable"] = json!(false);
+        // The workspace described none of its own.
+        if let Some(described) = attribute.as_object_mut() {
+            described.remove("description");
+        }
         attribute["admin_id"] = json!(admin_id(0).to_string());
         attribute["created_at"] = json!(FOUNDED_S);
         attribute["updated_at"] = json!(FOUNDED_S);
@@ -172,7 +193,7 @@ pub(crate) fn data_attributes(kind: Kind) -> Vec<Value> {
     own.chain(custom).collect()
 }
 
-fn attribute(field: &Field, model: &str) -> Value {
+fn attribute(field: &Field, model: &str, version: Version) -> Value {
     let decimal = matches!(
         field.source,
         Source::Cell(crate::generate::Generator::Money { .. })
@@ -185,8 +206,12 @@ fn attribute(field: &Field, model: &str) -> Value {
         Form::Flag => "boolean",
     };
     let name = field.name.rsplit('.').next().unwrap_or(field.name);
-    let writable = !matches!(field.source, Source::Id | Source::Created | Source::Updated);
-    json!({
+    let writable = match model {
+        "contact" => CONTACT_WRITABLE.contains(&name),
+        _ => !matches!(field.source, Source::Id | Source::Created | Source::Updated),
+    };
+    let in_ui = ["name", "email", "phone"].contains(&name);
+    let mut attribute = json!({
         "type": "data_attribute",
         "name": name,
         "full_name": field.name,
@@ -194,10 +219,13 @@ fn attribute(field: &Field, model: &str) -> Value {
         "description": format!("The {model}'s {name}"),
         "data_type": data_type,
         "api_writable": writable,
-        "messenger_writable": false,
-        "ui_writable": false,
+        "ui_writable": in_ui,
         "custom": false,
         "archived": false,
         "model": model,
-    })
+    });
+    if version.has_messenger_writable() {
+        attribute["messenger_writable"] = json!(false);
+    }
+    attribute
 }

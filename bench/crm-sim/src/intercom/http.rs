@@ -211,9 +211,12 @@ impl Exchange<'_> {
                 .with("x-ratelimit-remaining", allowance.remaining.to_string())
                 .with("x-ratelimit-reset", allowance.reset_s.to_string());
         }
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&reply.body);
-        reply = reply.with("etag", format!("W/\"{:032x}\"", hasher.finish()));
+        // Errors have none.
+        if status.is_success() {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&reply.body);
+            reply = reply.with("etag", format!("W/\"{:032x}\"", hasher.finish()));
+        }
         let gzip = self.account.config.gzip.then_some(self.headers);
         reply.deliver(&self.damage, WRONG_SHAPE, gzip, &self.account.meter)
     }

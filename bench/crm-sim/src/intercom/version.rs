@@ -28,6 +28,12 @@ impl Version {
         self >= Version(7)
     }
 
+    /// Attributes say whether the messenger may write them. When that began is not
+    /// known; 2.3 did not.
+    pub(crate) fn has_messenger_writable(self) -> bool {
+        self >= Version(7)
+    }
+
     /// Deleted conversations are listed, and merged contacts are gone instead of
     /// unknown.
     pub(crate) fn lists_deletions(self) -> bool {

@@ -48,7 +48,8 @@ pub(crate) enum Caller {
 pub(crate) struct Org<'a> {
     pub(crate) clock: &'a Clock,
     /// Changes after a number, each with its own, oldest first; a part of them at a time.
-    pub(crate) changes: &'a (dyn Fn(u64) -> Vec<(u64, Change)> + Send + Sync),
+    /// Some are nobody's business.
+    pub(crate) changes: &'a (dyn Fn(u64) -> Vec<(u64, Option<Change>)> + Send + Sync),
 }
 
 /// One request to the streaming API.
@@ -517,8 +518,11 @@ impl State {
             if changes.is_empty() {
                 return;
             }
-            for (number, mut change) in changes {
+            for (number, change) in changes {
                 self.committed = number;
+                let Some(mut change) = change else {
+                    continue;
+                };
                 if self.gaps > 0 && self.entities.contains(&change.entity) {
                     self.gaps -= 1;
                     change.change_type = change.change_type.gap();

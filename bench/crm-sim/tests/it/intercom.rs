@@ -8,5 +8,6 @@ mod conversations;
 mod faults;
 mod limits;
 mod lists;
+mod official_client;
 mod search;
 mod writes;

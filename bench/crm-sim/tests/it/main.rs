@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod clients;
 mod hubspot;
 mod intercom;
+mod salesforce;

@@ -70,7 +70,7 @@ impl Exchange<'_> {
         };
         let data = kinds
             .iter()
-            .flat_map(|kind| catalog::data_attributes(*kind));
+            .flat_map(|kind| catalog::data_attributes(*kind, self.version));
         let data: Vec<Value> = data.collect();
         Ok(Reply::value(200, &json!({"type": "list", "data": data})))
     }

@@ -75,7 +75,7 @@ pub(crate) struct Change {
     pub(crate) record_ids: Vec<String>,
     pub(crate) change_type: ChangeType,
     /// Fields with their values: the changed ones of an update, those with a value of a
-    /// creation.
+    /// creation. A part of a compound is `BillingAddress.City`.
     pub(crate) fields: Map<String, Value>,
     /// Milliseconds since the epoch.
     pub(crate) commit_ms: i64,
@@ -112,8 +112,16 @@ pub(crate) fn change(change: &Change, commit_number: u64, replay_id: u64) -> Val
     );
     if change.change_type.has_values() {
         // Nulls are in the header of an update, and nowhere in a creation.
-        let set = change.fields.iter().filter(|(_, value)| !value.is_null());
-        payload.extend(set.map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in change.fields.iter().filter(|(_, value)| !value.is_null()) {
+            match name.split_once('.') {
+                None => payload.insert(name.clone(), value.clone()),
+                Some((compound, part)) => {
+                    let nested = payload.entry(compound).or_insert_with(|| json!({}));
+                    nested[part] = value.clone();
+                    continue;
+                }
+            };
+        }
     }
     json!({
         "schema": schema(&change.entity),

@@ -41,9 +41,9 @@ fn org() -> Simulated {
 
 impl Simulated {
     /// What was committed after a number, two changes at a time.
-    fn changes(&self, after: u64) -> Vec<(u64, Change)> {
+    fn changes(&self, after: u64) -> Vec<(u64, Option<Change>)> {
         let committed = self.committed.lock().unwrap();
-        let numbered = (1..).zip(committed.iter().cloned());
+        let numbered = (1..).zip(committed.iter().cloned().map(Some));
         numbered
             .filter(|(number, _)| *number > after)
             .take(2)
