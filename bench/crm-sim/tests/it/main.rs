@@ -4,3 +4,4 @@
 
 mod hubspot;
 mod intercom;
+mod leadsquared;

@@ -2,6 +2,7 @@
 
 mod hubspot;
 mod intercom;
+mod leadsquared;
 
 use std::io::Write as _;
 
@@ -19,6 +20,7 @@ struct Arguments {
 enum Api {
     Hubspot(hubspot::Arguments),
     Intercom(intercom::Arguments),
+    Leadsquared(leadsquared::Arguments),
 }
 
 #[tokio::main]
@@ -26,6 +28,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().api {
         Api::Hubspot(arguments) => hubspot::run(arguments, announce, stopped()).await,
         Api::Intercom(arguments) => intercom::run(arguments, announce, stopped()).await,
+        Api::Leadsquared(arguments) => leadsquared::run(arguments, announce, stopped()).await,
     }
 }
 
