@@ -21,6 +21,7 @@ pub mod hubspot;
 pub mod intercom;
 mod journal;
 mod json;
+pub mod leadsquared;
 mod meter;
 mod overlay;
 mod records;

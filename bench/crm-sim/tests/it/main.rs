@@ -6,3 +6,4 @@ mod clients;
 mod hubspot;
 mod intercom;
 mod salesforce;
+mod leadsquared;

@@ -3,6 +3,7 @@
 mod hubspot;
 mod intercom;
 mod salesforce;
+mod leadsquared;
 
 use std::io::Write as _;
 
@@ -21,6 +22,7 @@ enum Api {
     Hubspot(hubspot::Arguments),
     Intercom(intercom::Arguments),
     Salesforce(Box<salesforce::Arguments>),
+    Leadsquared(leadsquared::Arguments),
 }
 
 #[tokio::main]
@@ -29,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
         Api::Hubspot(arguments) => hubspot::run(arguments, announce, stopped()).await,
         Api::Intercom(arguments) => intercom::run(arguments, announce, stopped()).await,
         Api::Salesforce(arguments) => salesforce::run(*arguments, announce, stopped()).await,
+        Api::Leadsquared(arguments) => leadsquared::run(arguments, announce, stopped()).await,
     }
 }
 
