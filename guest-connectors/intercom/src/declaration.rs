@@ -5,11 +5,11 @@ use tidegate_sdk::{Auth, prelude::*};
 
 use crate::{ERROR_CODE, Region};
 
-/// 10,000 requests in a minute for an application and 25,000 for a workspace, in slices
-/// of ten seconds. Older applications have a tenth; the header tells.
+/// 10,000 requests in a minute, in slices of ten seconds. Older applications have a
+/// tenth; the header tells. A workspace has 25,000 for all of its applications, which is
+/// no tighter for any one.
 const SLICE_MS: u64 = 10_000;
-const APPLICATION_REQUESTS: u32 = 1_666;
-const WORKSPACE_REQUESTS: u32 = 4_166;
+const REQUESTS: u32 = 1_666;
 
 /// Prefixes of records, and of what describes them.
 const RECORDS: [&str; 6] = [
@@ -57,16 +57,11 @@ pub(crate) fn manifest() -> Manifest {
             ),
         )
         .limit(
-            Limit::fixed(APPLICATION_REQUESTS, SLICE_MS)
+            Limit::fixed(REQUESTS, SLICE_MS)
                 .bucket("default")
                 .scope(Scope::RemoteAccount)
                 .remaining_header("x-ratelimit-remaining")
                 .reset_header("x-ratelimit-reset"),
-        )
-        .limit(
-            Limit::fixed(WORKSPACE_REQUESTS, SLICE_MS)
-                .bucket("default")
-                .scope(Scope::RemoteAccount),
         )
         .response_header("date")
         .blind();
