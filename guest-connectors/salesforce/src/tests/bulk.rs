@@ -179,23 +179,31 @@ fn a_failed_job_is_made_once_more_and_then_queried() {
 
 #[test]
 fn results_that_are_no_longer_kept_are_made_anew() {
-    let (org, calls) = many();
-    let memory = memory(&org).directing([Directive::Proceed, Directive::Stop]);
-    let _ = memory.call::<Salesforce>(&calls, &hour()).unwrap();
-    let calls = |memory: &MemoryHost| Calls {
-        state: memory.saves().pop(),
-        ..calls.clone()
-    };
-    let _ = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
-    org.set(|settings| settings.results_gone = true);
-    let parked = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
-    assert!(matches!(parked, Outcome::WaitUntil(_)));
-    org.set(|settings| settings.results_gone = false);
-    read(&memory, &calls(&memory), &hour());
-    let mut found = ids(&memory.emitted());
-    found.dedup();
-    assert_eq!(found, keys(1..=1_200), "the first page twice, none missing");
-    assert_eq!(org.jobs_made(), 2);
+    for stale in [false, true] {
+        let (org, calls) = many();
+        let memory = memory(&org).directing([Directive::Proceed, Directive::Stop]);
+        let _ = memory.call::<Salesforce>(&calls, &hour()).unwrap();
+        let calls = |memory: &MemoryHost| Calls {
+            state: memory.saves().pop(),
+            ..calls.clone()
+        };
+        let _ = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
+        let set = |gone: bool| {
+            org.set(|settings| {
+                settings.results_gone = gone && !stale;
+                settings.locators_stale = gone && stale;
+            });
+        };
+        set(true);
+        let parked = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
+        assert!(matches!(parked, Outcome::WaitUntil(_)));
+        set(false);
+        read(&memory, &calls(&memory), &hour());
+        let mut found = ids(&memory.emitted());
+        found.dedup();
+        assert_eq!(found, keys(1..=1_200), "the first page twice, none missing");
+        assert_eq!(org.jobs_made(), 2);
+    }
 }
 
 #[test]
