@@ -229,6 +229,7 @@ fn is_id(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
+/// The job, or the place in its results: only another job brings them.
 fn is_gone(refusal: &Refusal) -> bool {
-    matches!(refusal.status, 404 | 410)
+    matches!(refusal.status, 404 | 410) || refusal.code.contains("LOCATOR")
 }

@@ -1,11 +1,11 @@
 //! Deletes of which only the id is left: Salesforce's list of them, which alone tells
 //! what was deleted for good.
 
-use tidegate_sdk::{EmitFault, epoch_ms, prelude::*};
+use tidegate_sdk::{EmitFault, epoch_ms, prelude::*, rfc3339_seconds};
 
 use crate::reading::Walk;
 use crate::refusal::ask;
-use crate::{BASE, DAY_MS, MINUTE_MS, soql};
+use crate::{BASE, DAY_MS, MINUTE_MS};
 
 /// The list goes back no further.
 const KEPT_DAYS: u64 = 15;
@@ -40,8 +40,8 @@ pub(crate) fn read(walk: &Walk<'_>, covered: u64) -> Result<Listed, Failure> {
     let mut to = end;
     while from < end {
         let request = Request::get("data", format!("{BASE}/sobjects/{}/deleted", walk.object))
-            .query("start", soql::moment(from))
-            .query("end", soql::moment(to))
+            .query("start", rfc3339_seconds(from))
+            .query("end", rfc3339_seconds(to))
             .auth(walk.read.config.auth.name());
         let too_many = match ask(walk.host, &request)? {
             Ok(response) => match page(walk, &response.body, covered)? {

@@ -1,9 +1,9 @@
 //! How a stream is cut: its history in windows of time, then one look at what changed.
 
-use tidegate_sdk::{epoch_ms, prelude::*};
+use tidegate_sdk::{Span, epoch_ms, prelude::*};
 
 use crate::refusal::ask;
-use crate::schema::{self, Description};
+use crate::schema;
 use crate::{BASE, DAY_MS, SECOND_MS, Salesforce, Slice, object_of_stream, soql};
 
 /// Partitions of one history; each costs calls of its own.
@@ -17,70 +17,47 @@ pub(crate) fn plan(host: &Host, plan: &Plan<Salesforce>) -> Result<Vec<Partition
     let object = object_of_stream(&plan.stream)?;
     let (description, now_ms) = schema::describe(host, &plan.config, object)?;
     schema::keep(host, &description);
-    let covered = match plan.mode {
-        SyncMode::Incremental => plan.previous.iter().map(|end| end.cursor.until).max(),
-        SyncMode::FullRefresh => None,
+    let slice = |since: u64, until: u64, field: Option<&str>| Slice {
+        field: field.map(str::to_owned),
+        since: since / SECOND_MS * SECOND_MS,
+        until: until / SECOND_MS * SECOND_MS,
+        flagged: description.is_flagged(),
+        history: true,
+        deletes: None,
     };
-    match (description.cursor(), plan.window, covered) {
-        (None, _, _) => Ok(vec![whole(&description, now_ms)]),
-        (Some(field), None, Some(covered)) => {
-            Ok(vec![changes(plan, &description, field, covered, now_ms)])
+    let Some(field) = description.cursor() else {
+        // An object that says nothing of when its records were made.
+        let whole = slice(0, now_ms, None);
+        return Ok(vec![Partition::new(format!("whole-{now_ms}"), whole)]);
+    };
+    let look_back_ms = plan.config.look_back_ms();
+    match Span::of(plan, now_ms, look_back_ms, |end| end.cursor.until) {
+        Span::Changed(window) => {
+            let changed = slice(window.since, window.until, Some(field));
+            let changed = changes(plan, changed, description.replicateable);
+            Ok(vec![partition(changed)])
         }
-        (Some(field), window, _) => {
-            // A bound in the future would pass over what changes before it.
-            let (since, until) = match window {
-                Some(window) => (window.since, window.until.min(now_ms)),
-                None => (0, now_ms),
-            };
-            let history = Slice {
-                field: Some(field.to_owned()),
-                since: since.min(until) / SECOND_MS * SECOND_MS,
-                until: until / SECOND_MS * SECOND_MS,
-                flagged: description.is_flagged(),
-                history: true,
-                deletes: None,
-            };
+        span => {
+            let (since, until) = span.bounds();
+            let history = slice(since.unwrap_or(0), until, Some(field));
             windows(host, plan, object, field, history)
         }
     }
 }
 
-/// An object that says nothing of when its records were made.
-fn whole(description: &Description, now_ms: u64) -> Partition<Slice> {
-    let slice = Slice {
-        field: None,
-        since: 0,
-        until: now_ms,
-        flagged: description.is_flagged(),
-        history: true,
-        deletes: None,
-    };
-    Partition::new(format!("whole-{now_ms}"), slice)
-}
-
 /// What changed since the last run, and a little before: a transaction that commits late
 /// leaves times behind that a run has passed. Salesforce's list of deletes says how far
 /// it is complete, and is not beyond the start of a transaction that was still open.
-fn changes(
-    plan: &Plan<Salesforce>,
-    description: &Description,
-    field: &str,
-    covered: u64,
-    now_ms: u64,
-) -> Partition<Slice> {
-    let deletes = plan.previous.iter().filter_map(|end| end.cursor.deletes);
-    let deletes = deletes.max();
-    let since = covered.saturating_sub(plan.config.look_back_ms());
-    partition(Slice {
-        field: Some(field.to_owned()),
-        since: since.min(deletes.unwrap_or(since)) / SECOND_MS * SECOND_MS,
-        until: now_ms.max(covered), // a clock set back must not move the bound back
-        flagged: description.is_flagged(),
+fn changes(plan: &Plan<Salesforce>, slice: Slice, replicated: bool) -> Slice {
+    let listed = plan.previous.iter().filter_map(|end| end.cursor.deletes);
+    let listed = listed.max();
+    let covered = plan.previous.iter().map(|end| end.cursor.until).max();
+    Slice {
+        since: slice.since.min(listed.unwrap_or(slice.since)),
         history: false,
-        deletes: description
-            .replicateable
-            .then(|| deletes.unwrap_or(covered)),
-    })
+        deletes: listed.or(covered).filter(|_| replicated),
+        ..slice
+    }
 }
 
 /// Windows of the history, as wide as the settings say, and wider where they would hold
@@ -108,33 +85,32 @@ fn windows(
     let least = plan.config.bulk_above.max(1).saturating_mul(WINDOW_SIZE);
     let by_size = total.map_or(WINDOWS_MAX, |total| total / least);
     let count = by_time.min(by_size).clamp(1, WINDOWS_MAX);
-    let mut partitions = cut(&history, first, count);
+    let mut partitions = cut(&history, first, u32::try_from(count).unwrap_or(1));
     for partition in &mut partitions {
         partition.estimated_records = total.map(|total| total / count);
     }
     Ok(partitions)
 }
 
-/// `count` slices of about equal width; the first keeps the lower bound, and with it
-/// the deletes.
-pub(crate) fn cut(whole: &Slice, first: u64, count: u64) -> Vec<Partition<Slice>> {
-    let width = whole.until.saturating_sub(first) / SECOND_MS;
-    let count = count.min(width).max(1);
-    let edge = |index: u64| {
-        let seconds = (u128::from(width) * u128::from(index) / u128::from(count)) as u64;
-        first + seconds * SECOND_MS
+/// At most `count_max` slices of about equal width from `first` on; the first one keeps
+/// the lower bound, and with it the deletes.
+fn cut(whole: &Slice, first: u64, count_max: u32) -> Vec<Partition<Slice>> {
+    let span = Window {
+        since: first.min(whole.until),
+        until: whole.until,
     };
-    let slice = |index: u64| Slice {
-        since: if index == 0 { whole.since } else { edge(index) },
-        until: if index + 1 == count {
-            whole.until
+    let windows = span.split(count_max, SECOND_MS).into_iter().enumerate();
+    let slice = |(index, window): (usize, Window)| Slice {
+        since: if index == 0 {
+            whole.since
         } else {
-            edge(index + 1)
+            window.since
         },
+        until: window.until,
         deletes: whole.deletes.filter(|_| index == 0),
         ..whole.clone()
     };
-    (0..count).map(|index| partition(slice(index))).collect()
+    windows.map(slice).map(partition).collect()
 }
 
 /// Halves of a slice that was too much at once; none where it is a second or two.

@@ -1,6 +1,6 @@
 //! The text of queries.
 
-use tidegate_sdk::rfc3339;
+use tidegate_sdk::rfc3339_seconds;
 
 use crate::Slice;
 
@@ -75,13 +75,8 @@ fn bounds(slice: &Slice) -> Vec<String> {
     };
     let mut bounds = Vec::new();
     if slice.since > 0 {
-        bounds.push(format!("{field} >= {}", moment(slice.since)));
+        bounds.push(format!("{field} >= {}", rfc3339_seconds(slice.since)));
     }
-    bounds.push(format!("{field} < {}", moment(slice.until)));
+    bounds.push(format!("{field} < {}", rfc3339_seconds(slice.until)));
     bounds
-}
-
-/// A moment as queries and parameters write it; every bound is at a whole second.
-pub(crate) fn moment(at_ms: u64) -> String {
-    format!("{}Z", &rfc3339(at_ms)[..19])
 }

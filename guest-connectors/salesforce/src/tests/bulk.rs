@@ -4,11 +4,11 @@ use tidegate_sdk::{Directive, Method};
 
 use super::*;
 
-/// Enough for Bulk, in pages of 500.
+/// Enough for Bulk, in pages of 100.
 fn many() -> (Org, Calls) {
     let mut calls = accounts();
-    calls.config["bulk_page_records"] = json!(500);
-    (recent(1_200), calls)
+    calls.config["bulk_page_records"] = json!(100);
+    (recent(260), calls)
 }
 
 fn locators(memory: &MemoryHost) -> Vec<Option<String>> {
@@ -24,9 +24,9 @@ fn many_records_are_read_by_a_job_whose_pages_are_saved_one_by_one() {
     let memory = memory(&org);
     let end = read(&memory, &calls, &hour());
     assert_eq!(end.until, NOW_MS);
-    assert_eq!(ids(&memory.emitted()), keys(1..=1_200));
+    assert_eq!(ids(&memory.emitted()), keys(1..=260));
     let at = |row: u64| Some(format!("at{row}"));
-    assert_eq!(locators(&memory), [None, at(500), at(1_000)]);
+    assert_eq!(locators(&memory), [None, at(100), at(200)]);
     assert_eq!(
         (org.jobs_made(), org.open_jobs()),
         (1, 0),
@@ -43,7 +43,7 @@ fn many_records_are_read_by_a_job_whose_pages_are_saved_one_by_one() {
 #[test]
 fn the_choice_is_by_the_number_that_the_first_page_tells() {
     let (org, mut calls) = many();
-    calls.config["bulk_above"] = json!(1_200);
+    calls.config["bulk_above"] = json!(260);
     let memory = memory(&org);
     read(&memory, &calls, &hour());
     assert_eq!((org.jobs_made(), asked(&memory, "/queryAll")), (0, 1));
@@ -100,7 +100,7 @@ fn a_job_that_is_not_ready_parks_and_is_not_made_again() {
     assert!(matches!(outcome, Outcome::WaitUntil(at) if at > NOW_MS + 50_000));
     assert_eq!(later.requests().len(), 1, "one question a wait");
     read(&memory, &calls, &hour());
-    assert_eq!(ids(&memory.emitted()), keys(1..=1_200));
+    assert_eq!(ids(&memory.emitted()), keys(1..=260));
     assert_eq!(org.jobs_made(), 1);
 }
 
@@ -116,10 +116,10 @@ fn a_restart_asks_again_for_one_page_at_most() {
     };
     let stopped = first.call::<Salesforce>(&calls(&first), &hour()).unwrap();
     assert!(matches!(stopped, Outcome::More));
-    assert_eq!(first.emitted().len(), 500);
+    assert_eq!(first.emitted().len(), 100);
     let second = memory(&org);
     read(&second, &calls(&first), &hour());
-    assert_eq!(ids(&second.emitted()), keys(501..=1_200));
+    assert_eq!(ids(&second.emitted()), keys(101..=260));
 }
 
 #[test]
@@ -167,35 +167,43 @@ fn a_failed_job_is_made_once_more_and_then_queried() {
     let memory = memory(&org);
     read(&memory, &calls, &hour());
     assert_eq!(org.jobs_made(), 2);
-    assert_eq!(ids(&memory.emitted()), keys(1..=1_200));
+    assert_eq!(ids(&memory.emitted()), keys(1..=260));
 
     let (org, calls) = many();
     org.set(|settings| settings.job_states = vec!["Aborted", "Failed"]);
     let memory = self::memory(&org);
     read(&memory, &calls, &hour());
     assert_eq!((org.jobs_made(), asked(&memory, "/queryAll")), (2, 2));
-    assert_eq!(ids(&memory.emitted()), keys(1..=1_200));
+    assert_eq!(ids(&memory.emitted()), keys(1..=260));
 }
 
 #[test]
 fn results_that_are_no_longer_kept_are_made_anew() {
-    let (org, calls) = many();
-    let memory = memory(&org).directing([Directive::Proceed, Directive::Stop]);
-    let _ = memory.call::<Salesforce>(&calls, &hour()).unwrap();
-    let calls = |memory: &MemoryHost| Calls {
-        state: memory.saves().pop(),
-        ..calls.clone()
-    };
-    let _ = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
-    org.set(|settings| settings.results_gone = true);
-    let parked = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
-    assert!(matches!(parked, Outcome::WaitUntil(_)));
-    org.set(|settings| settings.results_gone = false);
-    read(&memory, &calls(&memory), &hour());
-    let mut found = ids(&memory.emitted());
-    found.dedup();
-    assert_eq!(found, keys(1..=1_200), "the first page twice, none missing");
-    assert_eq!(org.jobs_made(), 2);
+    for stale in [false, true] {
+        let (org, calls) = many();
+        let memory = memory(&org).directing([Directive::Proceed, Directive::Stop]);
+        let _ = memory.call::<Salesforce>(&calls, &hour()).unwrap();
+        let calls = |memory: &MemoryHost| Calls {
+            state: memory.saves().pop(),
+            ..calls.clone()
+        };
+        let _ = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
+        let set = |gone: bool| {
+            org.set(|settings| {
+                settings.results_gone = gone && !stale;
+                settings.locators_stale = gone && stale;
+            });
+        };
+        set(true);
+        let parked = memory.call::<Salesforce>(&calls(&memory), &hour()).unwrap();
+        assert!(matches!(parked, Outcome::WaitUntil(_)));
+        set(false);
+        read(&memory, &calls(&memory), &hour());
+        let mut found = ids(&memory.emitted());
+        found.dedup();
+        assert_eq!(found, keys(1..=260), "the first page twice, none missing");
+        assert_eq!(org.jobs_made(), 2);
+    }
 }
 
 #[test]
@@ -206,7 +214,7 @@ fn pages_that_hold_fewer_records_than_the_job_counted_are_not_believed() {
     read(&memory, &calls, &hour());
     let mut found = ids(&memory.emitted());
     found.dedup();
-    assert_eq!(found, keys(1..=1_200), "the query brought the rest");
+    assert_eq!(found, keys(1..=260), "the query brought the rest");
 }
 
 #[test]
@@ -216,14 +224,14 @@ fn a_lost_locator_is_the_end_only_where_the_count_agrees() {
     let whole = memory(&org);
     calls.config["bulk_page_records"] = json!(2_000);
     read(&whole, &calls, &hour());
-    assert_eq!((whole.emitted().len(), org.jobs_made()), (1_200, 1));
+    assert_eq!((whole.emitted().len(), org.jobs_made()), (260, 1));
 
-    calls.config["bulk_page_records"] = json!(500);
+    calls.config["bulk_page_records"] = json!(100);
     let cut = memory(&org);
     read(&cut, &calls, &hour());
     let mut found = ids(&cut.emitted());
     found.dedup();
-    assert_eq!(found, keys(1..=1_200));
+    assert_eq!(found, keys(1..=260));
 }
 
 #[test]
@@ -233,7 +241,7 @@ fn a_page_too_large_for_the_host_is_asked_for_in_smaller_ones() {
     org.set(|settings| settings.body_records_max = Some(1_000));
     let memory = memory(&org);
     read(&memory, &calls, &hour());
-    assert_eq!(ids(&memory.emitted()), keys(1..=1_200));
+    assert_eq!(ids(&memory.emitted()), keys(1..=260));
 }
 
 #[test]

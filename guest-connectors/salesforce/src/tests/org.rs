@@ -43,6 +43,8 @@ pub(super) struct Settings {
     pub(super) job_states: Vec<&'static str>,
     /// Results of jobs are gone.
     pub(super) results_gone: bool,
+    /// Places in results are no longer known.
+    pub(super) locators_stale: bool,
     /// Bulk leaves the header out that names the next page.
     pub(super) locator_lost: bool,
     /// Records that Bulk's pages leave out, from the end.
@@ -357,6 +359,9 @@ impl Org {
             .is_some_and(|max| most as u64 > max)
         {
             return Answer::fault(tidegate_sdk::HttpFault::TooLarge(1 << 28));
+        }
+        if settings.locators_stale && locator.is_some() {
+            return refusal(400, "INVALID_QUERY_LOCATOR", "invalid query locator");
         }
         let start = locator.map_or(0, |locator| {
             locator.strip_prefix("at").unwrap().parse().unwrap()

@@ -151,6 +151,19 @@ fn a_later_page_that_takes_too_long_leaves_the_rest_to_bulk() {
 }
 
 #[test]
+fn a_job_for_the_rest_that_fails_is_made_again_for_the_rest_alone() {
+    let org = small_pages(50);
+    org.set(|settings| {
+        settings.slow_behind_id = true;
+        settings.job_states = vec!["Failed"];
+    });
+    let memory = memory(&org);
+    read(&memory, &accounts(), &hour());
+    assert_eq!(ids(&memory.emitted()), keys(1..=50), "each record once");
+    assert_eq!(org.jobs_made(), 2);
+}
+
+#[test]
 fn chosen_fields_are_asked_for_with_what_the_connector_needs() {
     let memory = memory(&recent(1));
     let calls = Calls {

@@ -417,11 +417,11 @@ fn csv_of_fields_that_are_no_texts_reads_like_json() {
     assert_eq!(
         lines(&page),
         [
-            r#"1||upsert|{"id":"1","n":12.50,"b":true,"t":"12.50"}"#,
-            r#"2||upsert|{"id":"2","n":-1.5E7,"b":false,"t":"true"}"#,
-            r#"3||upsert|{"id":"3","n":null,"b":null,"t":null}"#,
-            r#"4||upsert|{"id":"4","n":"007","b":"yes","t":"a\u0000b"}"#,
-            r#"5||upsert|{"id":"5","n":"1 ","b":"NaN","t":"N/A"}"#,
+            r#"1|-|upsert|{"id":"1","n":12.50,"b":true,"t":"12.50"}"#,
+            r#"2|-|upsert|{"id":"2","n":-1.5E7,"b":false,"t":"true"}"#,
+            r#"3|-|upsert|{"id":"3","n":null,"b":null,"t":null}"#,
+            r#"4|-|upsert|{"id":"4","n":"007","b":"yes","t":"a\u0000b"}"#,
+            r#"5|-|upsert|{"id":"5","n":"1 ","b":"NaN","t":"N/A"}"#,
         ]
     );
 }
