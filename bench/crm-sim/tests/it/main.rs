@@ -5,5 +5,5 @@
 mod clients;
 mod hubspot;
 mod intercom;
-mod salesforce;
 mod leadsquared;
+mod salesforce;

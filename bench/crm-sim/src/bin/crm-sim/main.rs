@@ -2,8 +2,8 @@
 
 mod hubspot;
 mod intercom;
-mod salesforce;
 mod leadsquared;
+mod salesforce;
 
 use std::io::Write as _;
 
