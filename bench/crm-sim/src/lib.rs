@@ -22,6 +22,7 @@ mod journal;
 mod json;
 mod meter;
 mod overlay;
+pub mod pipedrive;
 mod records;
 pub mod salesforce;
 mod server;

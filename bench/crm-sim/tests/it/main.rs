@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod hubspot;
+mod pipedrive;
 mod salesforce;

@@ -1,6 +1,7 @@
 //! A simulator as a process: prints one line of JSON, serves until stopped.
 
 mod hubspot;
+mod pipedrive;
 mod salesforce;
 
 use std::io::Write as _;
@@ -18,6 +19,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Api {
     Hubspot(hubspot::Arguments),
+    Pipedrive(pipedrive::Arguments),
     Salesforce(Box<salesforce::Arguments>),
 }
 
@@ -25,6 +27,7 @@ enum Api {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().api {
         Api::Hubspot(arguments) => hubspot::run(arguments, announce, stopped()).await,
+        Api::Pipedrive(arguments) => pipedrive::run(arguments, announce, stopped()).await,
         Api::Salesforce(arguments) => salesforce::run(*arguments, announce, stopped()).await,
     }
 }
