@@ -24,6 +24,7 @@ mod json;
 pub mod leadsquared;
 mod meter;
 mod overlay;
+pub mod pipedrive;
 mod records;
 mod reply;
 pub mod salesforce;

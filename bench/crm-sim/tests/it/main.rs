@@ -6,4 +6,5 @@ mod clients;
 mod hubspot;
 mod intercom;
 mod leadsquared;
+mod pipedrive;
 mod salesforce;

@@ -3,6 +3,7 @@
 mod hubspot;
 mod intercom;
 mod leadsquared;
+mod pipedrive;
 mod salesforce;
 
 use std::io::Write as _;
@@ -21,6 +22,7 @@ struct Arguments {
 enum Api {
     Hubspot(hubspot::Arguments),
     Intercom(intercom::Arguments),
+    Pipedrive(pipedrive::Arguments),
     Salesforce(Box<salesforce::Arguments>),
     Leadsquared(leadsquared::Arguments),
 }
@@ -30,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().api {
         Api::Hubspot(arguments) => hubspot::run(arguments, announce, stopped()).await,
         Api::Intercom(arguments) => intercom::run(arguments, announce, stopped()).await,
+        Api::Pipedrive(arguments) => pipedrive::run(arguments, announce, stopped()).await,
         Api::Salesforce(arguments) => salesforce::run(*arguments, announce, stopped()).await,
         Api::Leadsquared(arguments) => leadsquared::run(arguments, announce, stopped()).await,
     }

@@ -1,0 +1,7 @@
+//! The Pipedrive simulator.
+
+mod client;
+mod limits;
+mod lists;
+mod oauth;
+mod writes;
