@@ -51,7 +51,10 @@ pub(crate) fn manifest() -> Manifest {
                 scopes: SCOPES.map(str::to_owned).to_vec(),
                 pkce: false,
                 basic_client_auth: true,
-                keep: vec![("api_domain".to_owned(), "/api_domain".to_owned())],
+                // The company is the account whose limits its connections share.
+                keep: ["api_domain", "account"]
+                    .map(|name| (name.to_owned(), "/api_domain".to_owned()))
+                    .to_vec(),
             }),
         )
         .auth(
