@@ -1,5 +1,6 @@
 //! The Salesforce platform API: OAuth, REST, SOQL, replication, bulk jobs and writes.
 
+mod bulk;
 mod config;
 mod control;
 mod counters;
@@ -17,6 +18,7 @@ mod simulator;
 mod soql;
 mod values;
 mod wire_id;
+mod write;
 
 pub use crate::clock::{Clock, iso};
 pub use crate::faults::{Fault, When, WrongJson};
