@@ -1,6 +1,10 @@
 //! The Salesforce platform API: OAuth, REST, SOQL, replication, bulk jobs and writes.
 
+<<<<<<< HEAD
 mod cometd;
+=======
+mod bulk;
+>>>>>>> crm-sim
 mod config;
 mod control;
 mod counters;
@@ -19,6 +23,7 @@ mod soql;
 mod stream;
 mod values;
 mod wire_id;
+mod write;
 
 pub use crate::clock::{Clock, iso};
 pub use crate::faults::{Fault, When, WrongJson};
