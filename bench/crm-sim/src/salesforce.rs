@@ -1,10 +1,7 @@
 //! The Salesforce platform API: OAuth, REST, SOQL, replication, bulk jobs and writes.
 
-<<<<<<< HEAD
-mod cometd;
-=======
 mod bulk;
->>>>>>> crm-sim
+mod cometd;
 mod config;
 mod control;
 mod counters;

@@ -11,11 +11,8 @@ use crate::generate::{Grain, below, mix};
 use crate::journal::Journal;
 use crate::meter::Meter;
 use crate::records::{Population, Records};
-<<<<<<< HEAD
-use crate::salesforce::cometd::Streaming;
-=======
 use crate::salesforce::bulk::Jobs;
->>>>>>> crm-sim
+use crate::salesforce::cometd::Streaming;
 use crate::salesforce::config::Config;
 use crate::salesforce::counters::{Counters, PathKind};
 use crate::salesforce::cursors::Cursors;
@@ -24,11 +21,8 @@ use crate::salesforce::limits::Limits;
 use crate::salesforce::oauth::OAuth;
 use crate::salesforce::object::Object;
 use crate::salesforce::schema::{ExtraField, Schema};
-<<<<<<< HEAD
 use crate::salesforce::stream::entities;
-=======
 use crate::salesforce::values::Reading;
->>>>>>> crm-sim
 use crate::salesforce::wire_id::wire_text;
 
 /// One object: its fields, its records, and what became of the deleted ones.

@@ -100,14 +100,6 @@ pub(super) fn dispatch(call: &Call) -> Result<Reply, Problem> {
         Target::ExternalId(name, field, value) if get => {
             query::by_external_id(call, name, field, value)
         }
-<<<<<<< HEAD
-        Target::Authorize
-        | Target::Token
-        | Target::Revoke
-        | Target::Versions
-        | Target::Streaming
-        | Target::Missing => Err(Problem::not_found()),
-=======
         Target::Sobject(name) if post => writes::create(call, name),
         Target::Record(name, id) => writes::change(call, name, id),
         Target::ExternalId(name, field, value) => writes::by_external_id(call, name, field, value),
@@ -123,10 +115,12 @@ pub(super) fn dispatch(call: &Call) -> Result<Reply, Problem> {
         Target::Ingest(id) => ingest::one(call, id),
         Target::IngestBatches(id) if call.method == Method::PUT => ingest::upload(call, id),
         Target::IngestResults(id, name) if get => ingest::results(call, id, name),
-        Target::Authorize | Target::Token | Target::Revoke | Target::Versions | Target::Missing => {
-            Err(Problem::not_found())
-        }
->>>>>>> crm-sim
+        Target::Authorize
+        | Target::Token
+        | Target::Revoke
+        | Target::Versions
+        | Target::Streaming
+        | Target::Missing => Err(Problem::not_found()),
         _ => Err(call.wrong_method()),
     }
 }
