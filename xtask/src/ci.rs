@@ -65,7 +65,10 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
     let nginx = stages.run("nginx", || tools::nginx(project))?;
     let clients = stages.run("clients of the simulators", || {
         let python = Python::prepare(project, &python::DRIVERS)?;
-        Ok((node::CLIENTS.install(project, &python)?, python.program("node")))
+        Ok((
+            node::CLIENTS.install(project, &python)?,
+            python.program("node"),
+        ))
     })?;
     stages.run("tests", || {
         project::run(

@@ -7,7 +7,16 @@ use std::path::PathBuf;
 const MANIFEST: &str = "guest-connectors/Cargo.toml";
 
 /// The guests that the demo and the tests load.
-pub(crate) const ALL: &[&str] = &["hubspot", "hostile", "hostile-describe", "copying"];
+pub(crate) const ALL: &[&str] = &[
+    "hubspot",
+    "intercom",
+    "leadsquared",
+    "pipedrive",
+    "salesforce",
+    "hostile",
+    "hostile-describe",
+    "copying",
+];
 
 /// A cargo command on the guests' workspace, for this machine.
 pub(crate) fn cargo(project: &Project, command: &'static str) -> std::process::Command {

@@ -1,6 +1,7 @@
 //! All records of one object type of any API: the generated ones and what was
 //! written over them.
 
+mod between_ids;
 mod by_time;
 mod edits;
 mod view;
@@ -38,6 +39,15 @@ impl Shown {
     }
 }
 
+/// How the ids of an API come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ids {
+    /// In no order of creation, with room between them.
+    Scattered,
+    /// One after the other, in the order of creation.
+    Serial,
+}
+
 /// How many records there are, and how they share their times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Population {
@@ -58,6 +68,7 @@ pub(crate) struct Records {
     pub(crate) timeline: Timeline,
     seed: u64,
     first_id: u64,
+    ids: Ids,
     grain: Grain,
     permutation: Permutation,
     overlay: RwLock<Overlay>,
@@ -86,8 +97,17 @@ impl Records {
             grain: population.grain,
             seed,
             first_id: population.first_id,
+            ids: Ids::Scattered,
             permutation: Permutation::new(count, mix(seed)),
             overlay: RwLock::default(),
+        }
+    }
+
+    /// The same records under ids that follow each other in the order of creation.
+    pub(crate) fn numbered(self) -> Records {
+        Records {
+            ids: Ids::Serial,
+            ..self
         }
     }
 
@@ -97,14 +117,22 @@ impl Records {
 
     /// The id at a place in id order; rises with the place.
     pub(crate) fn id_at(&self, position: u32) -> u64 {
-        let jitter = mix(self.seed ^ u64::from(position)) % ID_JITTER;
-        self.first_id + u64::from(position) * ID_STRIDE + jitter
+        let position = u64::from(position);
+        match self.ids {
+            Ids::Scattered => {
+                self.first_id + position * ID_STRIDE + mix(self.seed ^ position) % ID_JITTER
+            }
+            Ids::Serial => self.first_id + position,
+        }
     }
 
     /// The first place whose id is at or above `id`.
     pub(crate) fn position_from(&self, id: u64) -> u32 {
-        let stride = id.saturating_sub(self.first_id) / ID_STRIDE;
-        let Ok(position) = u32::try_from(stride) else {
+        let stride = match self.ids {
+            Ids::Scattered => ID_STRIDE,
+            Ids::Serial => 1,
+        };
+        let Ok(position) = u32::try_from(id.saturating_sub(self.first_id) / stride) else {
             return self.count;
         };
         if position >= self.count {
@@ -138,7 +166,11 @@ impl Records {
             index: u64::from(index),
             id,
             hash: mix(self.seed.wrapping_add(u64::from(index))),
-            created_ms: self.timeline.created_ms(index),
+            created_ms: match self.ids {
+                Ids::Scattered => self.timeline.created_ms(index),
+                // In the order of creation, and before anything was modified.
+                Ids::Serial => self.timeline.founded_ms(id - self.first_id),
+            },
             modified_ms: self.timeline.modified_ms(index),
         }
     }

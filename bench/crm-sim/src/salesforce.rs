@@ -1,5 +1,6 @@
 //! The Salesforce platform API: OAuth, REST, SOQL, replication, bulk jobs and writes.
 
+mod bulk;
 mod cometd;
 mod config;
 mod control;
@@ -19,6 +20,7 @@ mod soql;
 mod stream;
 mod values;
 mod wire_id;
+mod write;
 
 pub use crate::clock::{Clock, iso};
 pub use crate::faults::{Fault, When, WrongJson};

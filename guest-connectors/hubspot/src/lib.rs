@@ -7,7 +7,7 @@ mod reading;
 mod schema;
 
 use serde::{Deserialize, Serialize};
-use tidegate_sdk::{http_date, prelude::*};
+use tidegate_sdk::prelude::*;
 
 struct HubSpot;
 
@@ -157,10 +157,7 @@ impl Source for HubSpot {
 fn account(host: &Host, config: &Config) -> Result<Option<u64>, Failure> {
     let request = Request::get("schema", "/account-info/v3/details").auth(config.auth.name());
     let response = host.fetch(&request)?;
-    // The header leaves the fraction out. A bound up to a second late is safe, since
-    // every run looks back further; an early one would leave fresh changes waiting.
-    let remote_now_ms = response.header("date").and_then(http_date);
-    let remote_now_ms = remote_now_ms.map(|second_ms| second_ms + 999);
+    let remote_now_ms = response.remote_now_ms();
     response.success()?;
     Ok(remote_now_ms)
 }

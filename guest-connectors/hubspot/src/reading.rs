@@ -127,9 +127,10 @@ impl Walk<'_> {
             None => {
                 let body = self.search_page(since, until, None)?;
                 let matches = body.value::<u64>("/total")?.unwrap_or_default();
-                let whole = Window { since, until };
-                if matches > SEARCH_MATCHES_MAX && until.saturating_sub(since) > 1 {
-                    return Ok(Outcome::Split(planning::windows(whole, 2)));
+                if matches > SEARCH_MATCHES_MAX
+                    && let Some(halves) = (Window { since, until }).halves(1)
+                {
+                    return Ok(Outcome::Split(planning::windows(halves)));
                 }
                 first = Some(body);
                 None

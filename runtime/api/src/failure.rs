@@ -14,6 +14,10 @@ impl From<StoreError> for Problem {
             StoreError::Conflict { found: Some(_), .. } => Code::Changed,
             StoreError::Conflict { found: None, .. } => Code::Exists,
             StoreError::Dangling { .. } => Code::InUse,
+            StoreError::TenantInUse { .. } => {
+                return Problem::new(Code::InUse, error.to_string())
+                    .with_fix("Suspend the tenant, cancel its jobs, and wait for their end.");
+            }
             StoreError::KeyReused => Code::KeyReused,
             StoreError::Quota { .. } => Code::Quota,
             StoreError::Full => Code::Full,
@@ -52,6 +56,10 @@ impl From<Error> for Problem {
                     .with_fix("Cancel the job and wait for its end first.");
             }
             _ => {}
+        }
+        if error.needs_confirmation() {
+            return Problem::new(Code::Conflict, error.to_string())
+                .with_fix("Send confirm to go on.");
         }
         if let Error::Setting { .. } | Error::NoSuchStream { .. } | Error::Mode { .. } = &error {
             return Problem::new(Code::Invalid, error.chain());

@@ -107,6 +107,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route> {
         needs(ManageTenants, routes!(tenants::list_tenants)),
         needs(ManageTenants, routes!(tenants::read_tenant)),
         needs(ManageTenants, routes!(tenants::put_tenant)),
+        needs(ManageTenants, routes!(tenants::delete_tenant)),
         needs(ManageTenants, routes!(tenants::list_tenant_keys)),
         needs(ManageTenants, routes!(tenants::create_tenant_key)),
         needs(ManageTenants, routes!(tenants::revoke_tenant_key)),

@@ -138,6 +138,11 @@ impl Broker {
         self.shared.grants.revoke(key).await
     }
 
+    /// Forgets what this process remembers of a tenant that is no more.
+    pub fn forget_tenant(&self, tenant: &TenantId) {
+        self.shared.grants.forget_tenant(tenant);
+    }
+
     /// The dialer, for clients of other protocols (an S3 endpoint).
     pub fn dialer(&self) -> &Dialer {
         &self.shared.dialer
@@ -158,7 +163,7 @@ impl Broker {
     /// # Errors
     /// [`Error::Config`] where a limit cannot be counted, [`Error::Store`].
     pub async fn limits(&self, connection: &Connection) -> Result<Vec<LimitView>, Error> {
-        self.shared.limiter.view(connection).await
+        self.session(connection.clone()).limits().await
     }
 
     /// Waits for token refreshes that are under way: their answers must reach the

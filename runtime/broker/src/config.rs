@@ -85,7 +85,7 @@ impl Default for Config {
             token_timeout_ms: 20_000,
             refusal_confirmed_after_ms: 60_000,
             salvage_dir: None,
-            attempt_timeout_ms: 60_000,
+            attempt_timeout_ms: 300_000,
             total_timeout_ms: 300_000,
             patience_ms: 30_000,
             retries_max: 5,

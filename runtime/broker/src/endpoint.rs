@@ -222,11 +222,37 @@ fn below(url: &Url, base: &Base, prefixes: &[String]) -> bool {
     if !path.starts_with('/') || has_hidden_dots(path) {
         return false;
     }
-    let inside = |prefix: &String| {
-        path.strip_prefix(prefix.as_str())
-            .is_some_and(|rest| prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/'))
-    };
-    prefixes.is_empty() || prefixes.iter().any(inside)
+    prefixes.is_empty() || prefixes.iter().any(|prefix| starts_with(path, prefix))
+}
+
+/// By whole segments; `*` stands for any one of them.
+pub(crate) fn starts_with(path: &str, prefix: &str) -> bool {
+    let mut segments = path.split('/');
+    let mut wanted = prefix.split('/').peekable();
+    while let Some(want) = wanted.next() {
+        // The end of a prefix such as `/v1/`, which asks for something below it.
+        if want.is_empty() && wanted.peek().is_none() {
+            return segments.next().is_some();
+        }
+        let is_met = match segments.next() {
+            Some(segment) if want == "*" => is_one_segment(segment),
+            Some(segment) => segment == want,
+            None => false,
+        };
+        if !is_met {
+            return false;
+        }
+    }
+    true
+}
+
+/// Not empty, and one to a server that decodes slashes first, too.
+fn is_one_segment(segment: &str) -> bool {
+    let lower = segment.to_ascii_lowercase();
+    !lower.is_empty()
+        && !["%2f", "%5c", "%25", ";"]
+            .iter()
+            .any(|one| lower.contains(one))
 }
 
 /// Dots that the URL parser leaves alone and a server may still resolve: beside a

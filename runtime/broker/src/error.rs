@@ -13,6 +13,17 @@ pub enum Error {
     /// A person must authorise, or an operator must correct the application.
     #[error("{0}")]
     Auth(String),
+    /// One more authorisation may end another of the same person.
+    #[error(
+        "the person of this grant authorised {method} {approvals} times already, and a provider may \
+         end the oldest authorisation, wherever it is in use; confirm to go on"
+    )]
+    Approvals {
+        /// The auth method.
+        method: String,
+        /// How often.
+        approvals: u32,
+    },
     /// The provider refuses the operator's OAuth application: no tenant can help.
     #[error(
         "the provider refuses the OAuth application {client_id}; an operator must correct its id \
@@ -86,7 +97,7 @@ impl Error {
     pub fn fault(&self) -> Fault {
         match self {
             Error::Config(_) | Error::KeyFile { .. } | Error::Application { .. } => Fault::Config,
-            Error::Auth(_) => Fault::Auth,
+            Error::Auth(_) | Error::Approvals { .. } => Fault::Auth,
             Error::TokenEndpoint { .. } | Error::KeyService(_) | Error::TooManyAccounts { .. } => {
                 Fault::Transient
             }

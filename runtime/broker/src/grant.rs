@@ -21,17 +21,26 @@ use crate::broker::Tenant;
 use crate::connection::OauthApp;
 use crate::{Config, Connection, Error, Keyring};
 use assertion::Signer;
+use data_encoding::HEXLOWER;
 use exchange::Client;
 use salvage::Salvage;
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_domain::id::TenantId;
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
 use tidegate_store::clock::now_ms;
 use tidegate_store::grants::{GrantKey, GrantState, GrantStore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use url::Url;
+
+/// The name of the kept value of a token answer that says who authorised.
+const IDENTITY: &str = "identity";
+/// As often may a person authorise an application for one grant before a further time
+/// must be confirmed. Salesforce keeps five and ends the oldest, whoever uses it.
+const APPROVALS_MAX: u32 = 4;
 
 /// All grants of the process.
 pub(crate) struct Grants {
@@ -64,6 +73,8 @@ pub(crate) struct CellState {
 
 /// A usable pair of tokens.
 pub(crate) struct Current {
+    /// Where it is kept.
+    holder: String,
     pub(crate) version: u64,
     pub(crate) tokens: Tokens,
 }
@@ -127,6 +138,23 @@ impl Grant {
     /// Whether its token answers hold the value of this name.
     pub(crate) fn keeps(&self, name: &str) -> bool {
         self.keep.iter().any(|(kept, _)| kept == name)
+    }
+
+    /// Where the pair is kept that a person gave: under the person's name, where the
+    /// answer says it, so that connections of one application share it.
+    fn shared_holder(&self, tokens: &Tokens) -> Option<String> {
+        let identity = tokens.kept.get(IDENTITY)?;
+        let AuthKind::Oauth2Code(code) = &self.method.kind else {
+            return None;
+        };
+        let mut scopes = code.scopes.clone();
+        scopes.sort_unstable();
+        let mut hash = Sha256::new();
+        for part in [&self.app_key(), &scopes.join(" "), identity] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Some(format!("~{}", HEXLOWER.encode(&hash.finalize())))
     }
 
     fn app_key(&self) -> String {
@@ -256,11 +284,44 @@ impl Grants {
         Ok(removed)
     }
 
+    /// Forgets the tokens of a tenant that is no more.
+    pub(crate) fn forget_tenant(&self, tenant: &TenantId) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|key, _| key.tenant != *tenant);
+    }
+
+    /// Refuses where one more approval may end another one of the same person.
+    pub(crate) async fn check_approvals(&self, key: &GrantKey) -> Result<(), Error> {
+        let stored = self.vault.store.grant(key).await?;
+        let many = stored.filter(|stored| {
+            stored.holder != key.own_holder() && stored.approvals >= APPROVALS_MAX
+        });
+        many.map_or(Ok(()), |stored| {
+            Err(Error::Approvals {
+                method: key.method.clone(),
+                approvals: stored.approvals,
+            })
+        })
+    }
+
     /// Stores a first pair, whatever was there.
     pub(crate) async fn replace(&self, grant: &Grant, tokens: Tokens) -> Result<(), Error> {
         let cell = self.cell(&grant.key);
         let mut state = cell.lock().await;
-        let current = self.vault.put(&grant.key, tokens).await?;
+        let current = match grant.shared_holder(&tokens) {
+            Some(holder) => self.vault.share(&grant.key, holder, tokens).await?,
+            None => {
+                let stored = self.vault.store.grant(&grant.key).await?;
+                if stored.is_some_and(|stored| stored.holder != grant.key.own_holder()) {
+                    // What others go on using stays theirs.
+                    self.vault.store.remove_grant(&grant.key).await?;
+                }
+                self.vault.put(&grant.key, tokens).await?
+            }
+        };
+        if let Some(salvage) = &self.vault.salvage {
+            salvage.forget(&grant.key).await?;
+        }
         *state = CellState {
             current: Some(current),
             ..CellState::default()
@@ -289,8 +350,8 @@ impl CellState {
 }
 
 /// Binds the ciphertext to its row and version; the tenant is bound by the key.
-fn purpose(key: &GrantKey, version: u64) -> String {
-    format!("grant/{}/{}/{version}", key.connection, key.method)
+fn purpose(holder: &str, version: u64) -> String {
+    format!("grant/{holder}/{version}")
 }
 
 /// A grant's state, and since when.
@@ -325,13 +386,14 @@ impl Vault {
             return Ok(None);
         };
         let store = &*self.store;
-        let purpose = purpose(key, stored.version);
+        let purpose = purpose(&stored.holder, stored.version);
         let plain = self
             .keyring
             .unseal(store, &key.tenant, &purpose, &stored.sealed)
             .await?;
         let tokens = Tokens::from_bytes(&plain).ok_or(Error::Unseal { purpose })?;
         let current = Current {
+            holder: stored.holder,
             version: stored.version,
             tokens,
         };
@@ -342,11 +404,17 @@ impl Vault {
         Ok(Some((Arc::new(current), standing)))
     }
 
-    async fn seal(&self, key: &GrantKey, version: u64, tokens: &Tokens) -> Result<Vec<u8>, Error> {
+    async fn seal(
+        &self,
+        tenant: &TenantId,
+        holder: &str,
+        version: u64,
+        tokens: &Tokens,
+    ) -> Result<Vec<u8>, Error> {
         let store = &*self.store;
         let plain = tokens.to_bytes();
         self.keyring
-            .seal(store, &key.tenant, &purpose(key, version), &plain)
+            .seal(store, tenant, &purpose(holder, version), &plain)
             .await
     }
 
@@ -354,11 +422,46 @@ impl Vault {
     async fn put(&self, key: &GrantKey, tokens: Tokens) -> Result<Arc<Current>, Error> {
         loop {
             let stored = self.store.grant(key).await?;
-            let version = stored.map_or(0, |grant| grant.version) + 1;
-            let sealed = self.seal(key, version, &tokens).await?;
+            let version = stored.as_ref().map_or(0, |grant| grant.version) + 1;
+            let holder = stored.map_or_else(|| key.own_holder(), |grant| grant.holder);
+            let sealed = self.seal(&key.tenant, &holder, version, &tokens).await?;
             if self.store.put_grant(key, version, &sealed).await? {
-                return Ok(Arc::new(Current { version, tokens }));
+                return Ok(Arc::new(Current {
+                    holder,
+                    version,
+                    tokens,
+                }));
             }
+        }
+    }
+
+    /// Puts the pair where all connections of its person find it.
+    async fn share(
+        &self,
+        key: &GrantKey,
+        holder: String,
+        tokens: Tokens,
+    ) -> Result<Arc<Current>, Error> {
+        loop {
+            let stored = self.store.held_grant(&key.tenant, &holder).await?;
+            let version = stored.map_or(0, |grant| grant.version) + 1;
+            let sealed = self.seal(&key.tenant, &holder, version, &tokens).await?;
+            let shared = self.store.share_grant(key, &holder, version, &sealed);
+            let Some(approvals) = shared.await? else {
+                continue;
+            };
+            if approvals >= APPROVALS_MAX {
+                tracing::warn!(
+                    connection.id = %key.connection,
+                    approvals,
+                    "one person authorised this application often; the provider may end the oldest"
+                );
+            }
+            return Ok(Arc::new(Current {
+                holder,
+                version,
+                tokens,
+            }));
         }
     }
 }

@@ -126,8 +126,9 @@ impl Keyring {
         Ok(rewrapped)
     }
 
-    /// Destroys the tenant's data key and with it all that it sealed, in the database,
-    /// its backups and the lake alike.
+    /// Destroys the tenant's data key and with it all that it sealed. A backup from
+    /// before, and the tenant's own targets, still hold the key as the node key wrapped
+    /// it: what is in them goes with that node key.
     ///
     /// # Errors
     /// [`Error::Store`].

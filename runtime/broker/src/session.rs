@@ -13,11 +13,12 @@ use crate::cookie::Jar;
 use crate::dial::HttpClient;
 use crate::grant::{self, Grant, PendingAuthorization};
 use crate::limiter::{Bucket, Plan};
-use crate::{Call, Connection, Error, FetchFault, Meter, Request, Response, Usage};
+use crate::{Call, Connection, Error, FetchFault, LimitView, Meter, Request, Response, Usage};
 use attempt::{Attempt, Verdict};
 use bytes::Bytes;
 use checked::Checked;
 use http_body_util::Full;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,9 @@ use tidegate_domain::backoff::Backoff;
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
+
+/// The name of the kept value of a token answer that says whose limits are used.
+const ACCOUNT: &str = "account";
 
 /// Between tries that failed for no limit.
 const BACKOFF: Backoff = Backoff {
@@ -47,6 +51,15 @@ struct Inner {
     plan: OnceCell<Plan>,
     /// By auth method; those that can be made.
     grants: BTreeMap<String, Grant>,
+    once: Once,
+}
+
+/// What `extra.once` of a manifest names: prefixes of paths where even a GET changes
+/// something, such as a scroll that moves on, so that no request is sent twice.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Once {
+    once: Vec<String>,
 }
 
 impl std::fmt::Debug for Session {
@@ -67,9 +80,12 @@ impl Session {
             Some((method.name.clone(), grant))
         };
         let grants = connection.manifest.auth.iter().filter_map(grant).collect();
+        // What cannot be read is refused before the first request, with the limits.
+        let once = serde_json::from_str(&connection.manifest.extra).unwrap_or_default();
         let inner = Inner {
             tenant,
             grants,
+            once,
             shared,
             connection,
             meter: Meter::default(),
@@ -121,6 +137,7 @@ impl Session {
         &self,
         method: &str,
         redirect_uri: &str,
+        is_confirmed: bool,
     ) -> Result<PendingAuthorization, Error> {
         let inner = &self.inner;
         let AuthKind::Oauth2Code(code) = &inner.method(method)?.kind else {
@@ -131,6 +148,10 @@ impl Session {
             .oauth_app
             .as_ref()
             .ok_or_else(|| Error::config(format!("{method} needs an OAuth application")))?;
+        if !is_confirmed {
+            let key = inner.grant(method)?.key;
+            inner.shared.grants.check_approvals(&key).await?;
+        }
         let config = &inner.shared.config;
         grant::pending(config, &inner.connection, code, app, method, redirect_uri)
     }
@@ -188,6 +209,12 @@ impl Session {
     pub async fn revoke(&self, method: &str) -> Result<bool, Error> {
         let key = self.inner.grant(method)?.key;
         self.inner.shared.grants.revoke(&key).await
+    }
+
+    /// The limits of the connection as they are now.
+    pub(crate) async fn limits(&self) -> Result<Vec<LimitView>, Error> {
+        let connection = self.inner.with_account(false).await?;
+        self.inner.shared.limiter.view(&connection).await
     }
 
     /// What the session used so far.
@@ -275,9 +302,29 @@ impl Inner {
             let manifest = &self.connection.manifest;
             crate::endpoint::check_manifest(manifest)?;
             grant::check_manifest(manifest)?;
-            self.shared.limiter.plan(&self.connection).await
+            let connection = self.with_account(true).await?;
+            self.shared.limiter.plan(&connection).await
         };
         Ok(self.plan.get_or_try_init(init).await?)
+    }
+
+    /// The connection with its account as a token answer named it, so that connections
+    /// to one account share its limits without a person who types its id. `ask` says
+    /// whether the token endpoint may be asked.
+    async fn with_account(&self, ask: bool) -> Result<Connection, Error> {
+        let mut connection = self.connection.clone();
+        for grant in self.grants.values().filter(|grant| grant.keeps(ACCOUNT)) {
+            if connection.account.is_some() {
+                break;
+            }
+            match self.shared.grants.kept(grant, ask).await {
+                Ok(mut kept) => connection.account = kept.remove(ACCOUNT),
+                // Not the one that signs; or it cannot sign, which its request will say.
+                Err(Error::Auth(_) | Error::TokenEndpoint { .. } | Error::Application { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(connection)
     }
 
     /// One try, from policy to verdict.
@@ -310,6 +357,7 @@ impl Inner {
             shared: &self.shared,
             client: self.client(checked),
             connection: &self.connection,
+            once: &self.once.once,
             way,
             waited: begun.elapsed(),
         };

@@ -50,6 +50,7 @@ pub(crate) async fn exchange(
     client: &HttpClient<Full<Bytes>>,
     request: Request<Full<Bytes>>,
     config: &Config,
+    first_byte: Duration,
     body_bytes_max: u64,
     meters: Meters<'_>,
     answered: impl FnOnce(&HeaderMap),
@@ -57,7 +58,6 @@ pub(crate) async fn exchange(
     let sent = request.body().size_hint().lower();
     meters.add(|meter| &meter.requests, 1);
     meters.add(|meter| &meter.bytes_sent, sent);
-    let first_byte = Duration::from_millis(config.first_byte_timeout_ms);
     let late = |_| Broken::after(FetchFault::Timeout("no answer began in time".to_owned()));
     let answer = timeout(first_byte, client.send(request)).await;
     let (head, body) = answer.map_err(late)??.into_parts();

@@ -183,6 +183,14 @@ impl Error {
         }
     }
 
+    /// Whether the same can be done once a person has confirmed it.
+    pub fn needs_confirmation(&self) -> bool {
+        matches!(
+            self,
+            Error::Broker(tidegate_broker::Error::Approvals { .. })
+        )
+    }
+
     /// The kind of failure.
     pub fn fault(&self) -> Fault {
         match self {

@@ -8,7 +8,7 @@ use crate::target::{self, AllowedDirectories, TargetSettings, Use};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_broker::{Broker, Keyring};
-use tidegate_domain::id::{Sha256, StreamKey};
+use tidegate_domain::id::{Sha256, StreamKey, TenantId};
 use tidegate_landing::cipher::StreamCipher;
 use tidegate_landing::stage::{self, StageDirectory, Staging};
 use tidegate_landing::target::Target;
@@ -111,6 +111,17 @@ impl Node {
     /// target refuses.
     pub async fn target(&self, settings: &TargetSettings) -> Result<Arc<dyn Target>, Error> {
         target::open(settings, &self.config, Use::Write).await
+    }
+
+    /// Forgets what this process remembers of a tenant that was deleted: its data key
+    /// and its tokens.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] where the store fails; its rows are gone already.
+    pub async fn forget_tenant(&self, tenant: &TenantId) -> Result<(), Error> {
+        self.keyring.destroy(&*self.store, tenant).await?;
+        self.broker.forget_tenant(tenant);
+        Ok(())
     }
 
     /// Before anything of a tenant is sealed, its data key is taken from the target or

@@ -99,6 +99,7 @@ fn main() {
         present: None,
         floor: None,
         pairs: None,
+        bare: Vec::new(),
     };
     let limits = CutLimits::default();
     let report = |what: &str, begun: f64, file_bytes: u64| {

@@ -33,7 +33,8 @@ pub enum BodyFormat {
     Json,
     /// One JSON value after another, each ending its line.
     Ndjson,
-    /// Comma-separated values; the first row names the fields.
+    /// Comma-separated values; the first row names the fields. An empty value is null:
+    /// the format has no other.
     Csv,
 }
 
@@ -63,6 +64,8 @@ pub struct Extraction {
     pub floor: Option<String>,
     /// Where a record holds a list of names and values to be made an object.
     pub pairs: Option<Pairs>,
+    /// Fields of CSV whose values are booleans and numbers, not texts that look so.
+    pub bare: Vec<String>,
 }
 
 /// A list of `{name, value}` in a record that becomes an object.
@@ -232,7 +235,7 @@ pub fn cut_outlined(
         BodyFormat::Json => Layout::document(&how.records)?,
         BodyFormat::Ndjson => Layout::Lines,
         BodyFormat::Csv => {
-            body = rewrite::csv_to_lines(&body, bytes_max)?;
+            body = rewrite::csv_to_lines(&body, &how.bare, bytes_max)?;
             Layout::Lines
         }
     };

@@ -30,3 +30,4 @@ pub mod target;
 pub mod writer;
 
 pub use error::Error;
+pub use moment::rfc3339;

@@ -135,7 +135,7 @@ fn offset_seconds(text: &str) -> Option<i64> {
 }
 
 /// RFC 3339 in UTC with milliseconds.
-pub(crate) fn rfc3339(epoch_ms: u64) -> String {
+pub fn rfc3339(epoch_ms: u64) -> String {
     let days = epoch_ms / 86_400_000 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =

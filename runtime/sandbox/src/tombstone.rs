@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tidegate_domain::record::Operation;
 use tidegate_landing::cut::Summary;
 use tidegate_landing::page::{Page, Row, Text};
+use tidegate_landing::rfc3339;
 
 /// Joins the parts of a key (the contract's separator).
 const SEPARATOR: char = '\u{1f}';
@@ -19,7 +20,7 @@ pub(crate) fn page(
     extracted_at_ms: u64,
 ) -> Result<(Page, Summary), String> {
     let fields: Vec<Field> = fields(stream)?;
-    let version = at_ms.map(|at_ms| at_ms.to_string());
+    let version = at_ms.map(|at_ms| version(stream, at_ms));
     let (mut body, mut side, mut rows) = (Vec::new(), String::new(), Vec::new());
     for key in keys {
         let record_at = position(body.len())?;
@@ -60,6 +61,24 @@ pub(crate) fn page(
     Ok((page, summary))
 }
 
+/// A time in the form of the stream's cursor, so that a reader can order a delete among
+/// the versions of its record.
+fn version(stream: &StreamInfo, at_ms: u64) -> String {
+    let schema: Value = serde_json::from_str(&stream.schema).unwrap_or_default();
+    let cursor = stream.cursor_field.as_deref().map(path);
+    match cursor {
+        Some(cursor) if !is_number(&schema, &cursor) => rfc3339(at_ms),
+        _ => at_ms.to_string(),
+    }
+}
+
+fn path(pointer: &str) -> Vec<String> {
+    let names = pointer.split('/').skip(1);
+    names
+        .map(|name| name.replace("~1", "/").replace("~0", "~"))
+        .collect()
+}
+
 /// A field of the primary key: the names on the way to it, and whether it is a
 /// number.
 struct Field {
@@ -76,11 +95,7 @@ fn fields(stream: &StreamInfo) -> Result<Vec<Field>, String> {
     }
     let schema: Value = serde_json::from_str(&stream.schema).unwrap_or_default();
     let field = |pointer: &String| {
-        let path: Vec<String> = pointer
-            .split('/')
-            .skip(1)
-            .map(|name| name.replace("~1", "/").replace("~0", "~"))
-            .collect();
+        let path = path(pointer);
         if path.is_empty() {
             return Err(format!("{pointer:?} names no field of the primary key"));
         }
@@ -185,6 +200,26 @@ mod tests {
             (summary.deletes, summary.last_key.as_deref()),
             (2, Some("8\u{1f}z"))
         );
+    }
+
+    #[test]
+    fn a_tombstone_s_version_has_the_form_of_the_stream_s_cursor() {
+        let version = |cursor: Option<&str>| {
+            let stream = StreamInfo {
+                cursor_field: cursor.map(str::to_owned),
+                ..stream(&["/a/id"])
+            };
+            let (page, summary) = page(&stream, &["1".to_owned()], Some(1_500), 9).unwrap();
+            let version = page.rows[0]
+                .version
+                .as_ref()
+                .map(|text| page.text(text).to_owned());
+            assert_eq!(version, summary.max_cursor);
+            version.unwrap()
+        };
+        assert_eq!(version(Some("/changed")), "1970-01-01T00:00:01.500Z");
+        assert_eq!(version(Some("/n")), "1500");
+        assert_eq!(version(None), "1500");
     }
 
     #[test]

@@ -104,6 +104,13 @@ pub enum Write {
         /// Jobs that may run at once; none: as many as the worker allows.
         jobs_max: Option<u32>,
     },
+    /// Removes the tenant with all that is kept of it, its data key first of all; only
+    /// the audit log still names it. It must be suspended and have no job that is not
+    /// over: else [`Error::TenantInUse`].
+    DeleteTenant {
+        /// What must be there.
+        expected: Expected,
+    },
     /// Adds a key. An id or a hash that exists is a [`Error::Conflict`].
     PutKey {
         /// Its public id.

@@ -1,7 +1,7 @@
 //! What can go wrong with the database.
 
 use tidegate_domain::Fault;
-use tidegate_domain::id::{JobId, StreamKey};
+use tidegate_domain::id::{JobId, StreamKey, TenantId};
 
 /// A failed operation of the store.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,12 @@ pub enum Error {
         /// What is mentioned: `connection crm-eu`.
         to: String,
     },
+    /// A tenant cannot be removed while it works.
+    #[error("tenant {tenant} is not suspended, or has jobs that are not over")]
+    TenantInUse {
+        /// Which.
+        tenant: TenantId,
+    },
     /// An `Idempotency-Key` came with another request.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,
@@ -139,6 +145,7 @@ impl Error {
             | Error::Schema { .. }
             | Error::NotFound { .. }
             | Error::Conflict { .. }
+            | Error::TenantInUse { .. }
             | Error::Dangling { .. }
             | Error::KeyReused
             | Error::Backup { .. } => Fault::Config,

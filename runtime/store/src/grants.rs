@@ -16,6 +16,13 @@ pub struct GrantKey {
     pub method: String,
 }
 
+impl GrantKey {
+    /// Where its pair is kept while no other connection shares it.
+    pub fn own_holder(&self) -> String {
+        format!("{}/{}", self.connection, self.method)
+    }
+}
+
 /// Whether a grant can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +41,8 @@ pub enum GrantState {
 /// A stored grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredGrant {
+    /// Where it is kept: [`GrantKey::own_holder`], or a name that connections share.
+    pub holder: String,
     /// Increases with every new pair of tokens.
     pub version: u64,
     /// The encrypted tokens.
@@ -43,6 +52,8 @@ pub struct StoredGrant {
     /// Since when, by the database's clock: of the pair while it is active, else of
     /// the state. Milliseconds since the epoch.
     pub noted_at_ms: u64,
+    /// How often its person authorised the application for it.
+    pub approvals: u32,
 }
 
 /// Grants, and the lease under which one is refreshed.
@@ -50,6 +61,25 @@ pub struct StoredGrant {
 pub trait GrantStore: Send + Sync {
     /// The grant, if the connection was authorised.
     async fn grant(&self, key: &GrantKey) -> Result<Option<StoredGrant>, Error>;
+
+    /// The grant that connections of the tenant share under this name.
+    async fn held_grant(
+        &self,
+        tenant: &TenantId,
+        holder: &str,
+    ) -> Result<Option<StoredGrant>, Error>;
+
+    /// Stores a newly authorised grant that connections share under a name of their
+    /// person and application, counts the approval, and lets the connection use it
+    /// instead of what it used. `version` as with [`GrantStore::put_grant`], of the
+    /// shared grant. How often it was approved; none where another was quicker.
+    async fn share_grant(
+        &self,
+        key: &GrantKey,
+        holder: &str,
+        version: u64,
+        sealed: &[u8],
+    ) -> Result<Option<u32>, Error>;
 
     /// Stores a newly authorised grant, whatever was there; ends any refresh.
     /// `version` must be one more than the stored one (1 where there is none):
@@ -95,7 +125,8 @@ pub trait GrantStore: Send + Sync {
     async fn idle_grants(&self, noted_before_ms: u64, limit: usize)
     -> Result<Vec<GrantKey>, Error>;
 
-    /// Forgets the grant, whatever its state. False where there was none.
+    /// Ends the connection's use of its grant, whatever its state, and forgets the grant
+    /// where no other connection uses it. False where there was none.
     async fn remove_grant(&self, key: &GrantKey) -> Result<bool, Error>;
 
     /// The tenant's wrapped data key, if it has one.

@@ -48,7 +48,7 @@ pub(crate) async fn ensure(
                 file.connection.id
             );
         }
-        by_person(session, method, redirect_port(file)).await?;
+        by_person(session, method, redirect_port(file), false).await?;
     }
     Ok(())
 }
@@ -60,8 +60,13 @@ pub(crate) fn redirect_port(file: &SyncFile) -> u16 {
 }
 
 /// Shows the address and waits for the person.
-pub(crate) async fn by_person(session: &Session, method: &str, redirect_port: u16) -> Result<()> {
-    through(session, method, redirect_port, async |url| {
+pub(crate) async fn by_person(
+    session: &Session,
+    method: &str,
+    redirect_port: u16,
+    is_confirmed: bool,
+) -> Result<()> {
+    through(session, method, redirect_port, is_confirmed, async |url| {
         report::say("Open this address in your browser and consent:");
         report::say(&format!("\n  {url}\n"));
         report::say("Waiting for the answer (10 minutes at the most) ...");
@@ -75,6 +80,7 @@ pub(crate) async fn through(
     session: &Session,
     method: &str,
     redirect_port: u16,
+    is_confirmed: bool,
     visit: impl AsyncFnOnce(String) -> Result<()>,
 ) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", redirect_port))
@@ -84,7 +90,11 @@ pub(crate) async fn through(
         })?;
     let port = listener.local_addr()?.port();
     let pending = session
-        .authorize_url(method, &format!("http://127.0.0.1:{port}/callback"))
+        .authorize_url(
+            method,
+            &format!("http://127.0.0.1:{port}/callback"),
+            is_confirmed,
+        )
         .await?;
     visit(pending.url.clone()).await?;
     let answer = tokio::time::timeout(PATIENCE, callback(listener, &pending.state)).await;

@@ -153,18 +153,18 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Contacts in the simulated CRM.
+    /// Which CRM: hubspot, intercom, leadsquared, pipedrive or salesforce.
+    #[arg(long, default_value = "hubspot")]
+    pub(crate) connector: String,
+    /// Records in the simulated CRM.
     #[arg(long, default_value_t = 100_000)]
     pub(crate) records: u64,
     /// Keep everything under this directory; without it a temporary one is used.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
-    /// The HubSpot component.
-    #[arg(
-        long,
-        default_value = "guest-connectors/target/wasm32-wasip2/release/hubspot.wasm"
-    )]
-    pub(crate) connector: PathBuf,
+    /// The connector's component; where `cargo demo` builds it without.
+    #[arg(long)]
+    pub(crate) component: Option<PathBuf>,
     /// File format: parquet, jsonl.zst, jsonl.gz or csv.gz.
     #[arg(long, default_value = "parquet", value_parser = parse_format)]
     pub(crate) format: tidegate_domain::record::Format,
@@ -194,6 +194,9 @@ pub(crate) enum ConnectionsCommand {
         /// Authorise again although there is a grant.
         #[arg(long)]
         again: bool,
+        /// Go on although the provider may end an older authorisation of the person.
+        #[arg(long)]
+        confirm: bool,
     },
     /// Ask the connector whether the connection works.
     Check {

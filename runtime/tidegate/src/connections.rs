@@ -27,11 +27,15 @@ pub(crate) async fn run(
 ) -> Result<ExitCode> {
     use ConnectionsCommand::{Authorize, Check};
     match command {
-        Authorize { connection, again } => match connection {
-            Named::File(file) => authorize(place, &file, again).await,
+        Authorize {
+            connection,
+            again,
+            confirm,
+        } => match connection {
+            Named::File(file) => authorize(place, &file, again, confirm).await,
             Named::Id(id) => {
                 let remote = Remote::new(server)?;
-                authorize_on_service(&remote, &id, again, place.json).await
+                authorize_on_service(&remote, &id, again, confirm, place.json).await
             }
         },
         Check { connection } => match connection {
@@ -41,7 +45,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> {
+async fn authorize(place: &Place, path: &Path, again: bool, confirm: bool) -> Result<ExitCode> {
     let document = Document::read(path)?;
     let node = node::open(place, node::operator_file(place)?).await?;
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
@@ -58,7 +62,8 @@ async fn authorize(place: &Place, path: &Path, again: bool) -> Result<ExitCode> 
             say_authorized_already(method);
             continue;
         }
-        authorize::by_person(session, method, authorize::redirect_port(&document.file)).await?;
+        let port = authorize::redirect_port(&document.file);
+        authorize::by_person(session, method, port, confirm).await?;
         say(&format!("{method}: authorised"));
     }
     Ok(ExitCode::SUCCESS)
@@ -76,6 +81,7 @@ async fn authorize_on_service(
     remote: &Remote,
     id: &ConnectionId,
     again: bool,
+    confirm: bool,
     json: bool,
 ) -> Result<ExitCode> {
     let standings = standings(remote, id).await?;
@@ -87,7 +93,7 @@ async fn authorize_on_service(
             say_authorized_already(&method);
             continue;
         }
-        let asked = json!({ "method": method });
+        let asked = json!({ "method": method, "confirm": confirm });
         let path = format!("/v1/connections/{id}/authorize");
         let begun = remote.post(&path, Some(&asked)).await?;
         if json {

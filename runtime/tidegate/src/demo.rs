@@ -3,6 +3,7 @@
 //! the commit protocol. The connector and the S3 client are those of production; an
 //! operator's mapping leads them to loopback.
 
+mod crm;
 mod tally;
 
 use crate::cli::{DemoArgs, Place};
@@ -11,7 +12,7 @@ use crate::report::{self, grouped, print_line, say};
 use crate::sync_run::{self, Document, Prepared};
 use crate::{authorize, lake};
 use anyhow::{Context as _, Result, ensure};
-use crm_sim::hubspot::{CrmSim, Kind};
+use crm::{Crm, Done, LIMIT_SCALE};
 use s3_local::S3Local;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,18 +28,16 @@ use tokio_util::sync::CancellationToken;
 const ACCESS_KEY: &str = "demo";
 const SECRET_KEY: &str = "demo-secret-key";
 const BUCKET: &str = "lake";
-/// The simulator's limits in the demo, as a multiple of the real ones, so that a
-/// laptop shows throughput rather than waiting; the operator's file says the same.
-const LIMIT_SCALE: f64 = 1_000.0;
-
 /// Runs the demo.
 pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let (folder, kept) = folder(&arguments)?;
     let began = Instant::now();
     let stage = Stage::set(&folder, &arguments).await?;
     say(&format!(
-        "A simulated HubSpot with {} contacts at {}, an S3 endpoint at {}",
+        "A simulated {} with {} {} at {}, an S3 endpoint at {}",
+        stage.crm.profile().title,
         grouped(arguments.records),
+        stage.crm.profile().records,
         stage.crm.base_url(),
         stage.s3.endpoint()
     ));
@@ -52,20 +51,25 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     for method in authorize::methods(prepared.context.source.connector.manifest(), &document.file) {
         let mut browser = JoinSet::new();
-        authorize::through(&prepared.session, method, 0, async |url| {
+        authorize::through(&prepared.session, method, 0, false, async |url| {
             consent(url, &mut browser).await
         })
         .await?;
         say("Authorised by OAuth (code with PKCE); the tokens are encrypted in the store");
     }
 
-    say("\nHistorical sync: every contact by the list endpoint");
+    let records = stage.crm.profile().records;
+    say(&format!("\nHistorical sync: all {records}"));
     pass(&prepared).await?;
     let history_end = tally::last_slot(&place, &document).await?;
 
-    let (edited, created, archived) = stage.change(&arguments);
+    let Done {
+        edited,
+        created,
+        deleted,
+    } = stage.change(&arguments);
     say(&format!(
-        "\nIn the CRM, {edited} contacts were edited, {created} created and {archived} archived. Incremental sync:"
+        "\nIn the CRM, {edited} {records} were edited, {created} created and {deleted} deleted. Incremental sync:"
     ));
     let prepared = sync_run::prepare(&node, &document, CancellationToken::new()).await?;
     pass(&prepared).await?;
@@ -75,7 +79,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let increment = tally::of(&place, &document, history_end + 1..=u64::MAX).await?;
     ensure!(
         history.distinct_keys == arguments.records,
-        "{} contacts landed, {} were expected",
+        "{} {records} landed, {} were expected",
         history.distinct_keys,
         arguments.records
     );
@@ -85,7 +89,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         "incremental": { "upserts": increment.upserts, "deletes": increment.deletes },
         "objects": history.objects + increment.objects,
         "bytes": history.bytes + increment.bytes,
-        "requests": stage.requests(),
+        "requests": stage.crm.requests(),
         "seconds": seconds,
         "peak_rss_bytes": peak_rss_bytes,
         "lake": stage.lake_path(),
@@ -177,7 +181,7 @@ async fn visit(url: &str) -> Result<Option<String>> {
 /// The simulated world and the files that describe the sync to run in it.
 struct Stage {
     folder: PathBuf,
-    crm: CrmSim,
+    crm: Box<dyn Crm>,
     s3: S3Local,
     sync_file: PathBuf,
     operator_file: PathBuf,
@@ -185,15 +189,9 @@ struct Stage {
 
 impl Stage {
     async fn set(folder: &Path, arguments: &DemoArgs) -> Result<Stage> {
-        let contacts =
+        let records =
             u32::try_from(arguments.records).context("--records: 10,000,000 at the most")?;
-        let crm = CrmSim::start(crm_sim::hubspot::Config {
-            contacts,
-            limit_scale: Some(LIMIT_SCALE),
-            refresh_rotation: true,
-            ..crm_sim::hubspot::Config::default()
-        })
-        .await?;
+        let crm = crm::start(&arguments.connector, records).await?;
         let s3 = S3Local::start(&folder.join("s3"), 0, ACCESS_KEY, SECRET_KEY).await?;
         s3.create_bucket(BUCKET)?;
         let stage = Stage {
@@ -211,34 +209,56 @@ impl Stage {
         let write = |path: &Path, text: &str| {
             std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
         };
-        for (name, secret) in [
-            ("client-secret", self.crm.config().client_secret.as_str()),
-            ("access-key", ACCESS_KEY),
-            ("secret-key", SECRET_KEY),
-        ] {
-            write(&self.folder.join(name), secret)?;
-        }
         let folder = self.folder.display();
-        let connector = std::path::absolute(&arguments.connector)?;
+        let profile = self.crm.profile();
+        let mut auth = String::new();
+        let mut secrets = vec![
+            ("access-key", ACCESS_KEY.to_owned()),
+            ("secret-key", SECRET_KEY.to_owned()),
+        ];
+        if let Some((client_id, client_secret)) = self.crm.app() {
+            auth = format!(
+                "  oauth_app:\n    client_id: {client_id}\n    client_secret: ${{file:{folder}/client-secret}}\n"
+            );
+            secrets.push(("client-secret", client_secret));
+        }
+        let keys = self.crm.keys();
+        if !keys.is_empty() {
+            auth.push_str("  secrets:\n");
+        }
+        for (name, secret) in keys {
+            auth.push_str(&format!("    {name}: ${{file:{folder}/crm-{name}}}\n"));
+            write(&self.folder.join(format!("crm-{name}")), &secret)?;
+        }
+        for (name, secret) in secrets {
+            write(&self.folder.join(name), &secret)?;
+        }
+        let component = match &arguments.component {
+            Some(component) => component.clone(),
+            None => format!(
+                "guest-connectors/target/wasm32-wasip2/release/{}.wasm",
+                profile.name
+            )
+            .into(),
+        };
+        let component = std::path::absolute(component)?;
         ensure!(
-            connector.is_file(),
-            "{} is not there; `cargo demo` builds it, or name a component with --connector",
-            connector.display()
+            component.is_file(),
+            "{} is not there; `cargo demo` builds it, or name a component with --component",
+            component.display()
         );
         let format: Format = arguments.format;
         write(
             &self.sync_file,
             &format!(
                 "tenant: demo
-sync: hubspot
+sync: {name}
 connection:
-  id: hubspot
-  connector: {connector}
-  oauth_app:
-    client_id: {client_id}
-    client_secret: ${{file:{folder}/client-secret}}
-streams:
-  - name: contacts
+  id: {name}
+  connector: {component}
+  config: {config}
+{auth}streams:
+  - name: {stream}
     mode: incremental
     landing: append_dedup
 target:
@@ -249,23 +269,32 @@ target:
   access_key: ${{file:{folder}/access-key}}
   secret_key: ${{file:{folder}/secret-key}}
 ",
-                connector = connector.display(),
-                client_id = self.crm.config().client_id,
+                name = profile.name,
+                component = component.display(),
+                config = profile.config,
+                stream = profile.stream,
                 format = format.extension(),
                 endpoint = self.s3.endpoint(),
             ),
         )?;
+        let mappings: String = profile
+            .origins
+            .iter()
+            .map(|origin| {
+                format!(
+                    "    - {{ from: '{origin}', to: '{}' }}\n",
+                    self.crm.base_url()
+                )
+            })
+            .collect();
         write(
             &self.operator_file,
             &format!(
                 "broker:
   limit_scale: {LIMIT_SCALE}
   mappings:
-    - {{ from: 'https://api.hubapi.com', to: '{crm}' }}
-    - {{ from: 'https://app.hubspot.com', to: '{crm}' }}
-target_origins: ['{s3}']
+{mappings}target_origins: ['{s3}']
 ",
-                crm = self.crm.base_url(),
                 s3 = self.s3.endpoint(),
             ),
         )
@@ -279,26 +308,10 @@ target_origins: ['{s3}']
         }
     }
 
-    /// Edits, creates and archives some contacts; says how many of each.
-    fn change(&self, arguments: &DemoArgs) -> (usize, usize, usize) {
-        let share = usize::try_from(arguments.records / 100)
-            .unwrap_or(usize::MAX)
-            .max(1);
-        let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
-        let archived = self
-            .crm
-            .archive_count(Kind::Contacts, share / 10, now)
-            .len();
-        let edited = self
-            .crm
-            .edit_count(Kind::Contacts, share, now, now + 1)
-            .len();
-        let created = self.crm.create(Kind::Contacts, share / 2, now).len();
-        (edited, created, archived)
-    }
-
-    fn requests(&self) -> u64 {
-        self.crm.counters().requests_total
+    /// What changes between the runs: of a hundred records one is edited.
+    fn change(&self, arguments: &DemoArgs) -> Done {
+        let share = usize::try_from(arguments.records / 100).unwrap_or(usize::MAX);
+        self.crm.change(share.max(1))
     }
 
     fn lake_path(&self) -> PathBuf {
@@ -357,9 +370,10 @@ async fn show(
         }
     }
     say(&format!(
-        "  history: {} rows of {} distinct contacts; increment: {} upserts, {} deletes",
+        "  history: {} rows of {} distinct {}; increment: {} upserts, {} deletes",
         grouped(history.rows),
         grouped(history.distinct_keys),
+        stage.crm.profile().records,
         grouped(increment.upserts),
         grouped(increment.deletes)
     ));

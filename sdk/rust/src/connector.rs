@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Directive, Failure, Host, Manifest, json};
+use crate::{Directive, Failure, Host, Manifest, Window, json};
 
 /// A connector: what it is and how it is configured. What it can do comes
 /// with further traits, [`Source`] among them.
@@ -126,15 +126,6 @@ impl Stream {
     }
 }
 
-/// A half-open range of time, in milliseconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// First moment inside.
-    pub since: u64,
-    /// First moment after.
-    pub until: u64,
-}
-
 /// A part of one stream that is read on its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Partition<T> {
@@ -170,7 +161,7 @@ impl<T> Partition<T> {
 }
 
 /// How a partition of the last completed run ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct PartitionEnd<S: Source> {
     /// Its id.
     pub id: String,
@@ -178,6 +169,13 @@ pub struct PartitionEnd<S: Source> {
     pub slice: S::Slice,
     /// What [`Outcome::Done`] held.
     pub cursor: S::Cursor,
+}
+
+impl<S: Source> fmt::Debug for PartitionEnd<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cursor = json::write(&self.cursor).unwrap_or_else(|e| e.to_string());
+        write!(f, "PartitionEnd({} at {cursor})", self.id)
+    }
 }
 
 /// What `plan` is asked.

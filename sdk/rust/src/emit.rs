@@ -23,7 +23,8 @@ pub enum Format {
     Json,
     /// One JSON document a line.
     Ndjson,
-    /// Comma-separated; the first row names the fields.
+    /// Comma-separated; the first row names the fields, and an empty value is null.
+    /// Booleans and numbers are those that the stream's schema says.
     Csv,
 }
 
@@ -147,6 +148,23 @@ impl Extraction {
     #[must_use]
     pub fn present(mut self, pointer: impl Into<String>) -> Self {
         self.present = Some(pointer.into());
+        self
+    }
+
+    /// Turns lists of name and value pairs into objects. All three are pointers: the
+    /// list in the record, name and value in a pair.
+    #[must_use]
+    pub fn pairs(
+        mut self,
+        at: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.pairs = Some(Pairs {
+            at: at.into(),
+            name: name.into(),
+            value: value.into(),
+        });
         self
     }
 

@@ -165,6 +165,13 @@ impl Request {
         self
     }
 
+    /// Says what it costs, in the unit of its bucket; 1 without it.
+    #[must_use]
+    pub fn cost(mut self, units: u32) -> Self {
+        self.cost = units;
+        self
+    }
+
     /// Lets the host repeat the request although its method is not idempotent.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
@@ -202,6 +209,16 @@ impl Response {
             400..=499 => Err(Failure::Fatal(text)),
             _ => Err(Failure::Protocol(text)),
         }
+    }
+
+    /// The remote system's own clock, in milliseconds since the epoch, at the end of
+    /// the second that its `Date` header names; the manifest must ask for that header.
+    /// A bound that is up to a second late is safe, since every run looks back further;
+    /// an early one would leave fresh changes waiting.
+    #[must_use]
+    pub fn remote_now_ms(&self) -> Option<u64> {
+        let second_ms = crate::http_date(self.header("date")?)?;
+        Some(second_ms + 999)
     }
 
     /// The first header of this name, in any letter case.
@@ -289,6 +306,21 @@ impl Body {
                 .map_err(|error| Failure::Protocol(format!("at {pointer:?}: {error}"))),
             None => Ok(None),
         }
+    }
+
+    /// Plain texts at a pattern with one "*", as in "/items/*/id": of the first
+    /// element, the second and so on, up to one that is not there, or `count_max`.
+    ///
+    /// # Errors
+    /// As [`Body::get`].
+    pub fn each(&self, pattern: &str, count_max: usize) -> Result<Vec<String>, HttpFault> {
+        let pointers: Vec<String> = (0..count_max)
+            .map(|index| pattern.replacen('*', &index.to_string(), 1))
+            .collect();
+        let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+        let values = self.get_many(&pointers)?;
+        let plain = |raw: Option<String>| raw.as_deref().and_then(json::plain);
+        Ok(values.into_iter().map_while(plain).collect())
     }
 
     /// A string or number at a pointer as plain text; `None` when it is

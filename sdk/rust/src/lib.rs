@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod connector;
+mod details;
 mod emit;
 mod failure;
 #[doc(hidden)]
@@ -13,13 +14,16 @@ mod json;
 mod keyed;
 mod manifest;
 mod paging;
+pub mod schema;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod time;
+mod window;
 
 pub use connector::{
-    Connector, Outcome, Partition, PartitionEnd, Plan, Read, Source, Stream, SyncMode, Window,
+    Connector, Outcome, Partition, PartitionEnd, Plan, Read, Source, Stream, SyncMode,
 };
+pub use details::{Details, Named};
 pub use emit::{Change, CursorOrder, EmitFault, Extraction, Format, Pairs, Summary};
 pub use failure::Failure;
 pub use host::{Directive, Host, Level};
@@ -29,15 +33,16 @@ pub use manifest::{
     Auth, Endpoint, KeyPart, Limit, Manifest, OAuthClient, OAuthCode, OAuthJwt, Period, Place,
     ResponseClass, ResponseRule, Role, Scope, TokenKeep,
 };
-pub use paging::{Ended, Pages};
-pub use time::{http_date, rfc3339};
+pub use paging::{Ended, Mark, Pages};
+pub use time::{date_time, epoch_ms, http_date, rfc3339, rfc3339_seconds};
+pub use window::{Bound, Span, Window};
 
 /// Everything a connector usually names.
 pub mod prelude {
     pub use crate::{
         Auth, Body, Change, Connector, CursorOrder, Endpoint, Extraction, Failure, Host, Level,
         Limit, Manifest, OAuthCode, Outcome, Pages, Partition, Place, Plan, Read, Request,
-        Response, ResponseClass, ResponseRule, Scope, Source, Stream, SyncMode, Window,
+        Response, ResponseClass, ResponseRule, Scope, Source, Span, Stream, SyncMode, Window,
     };
 }
 

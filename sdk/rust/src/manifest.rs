@@ -91,6 +91,10 @@ impl Manifest {
     #[must_use]
     pub fn limit(mut self, limit: Limit) -> Self {
         self.limits.push(limit);
+        let costs: Vec<_> = self.limits.iter().map(|limit| &limit.costs).collect();
+        if costs.iter().any(|costs| **costs != limit::Costs::default()) {
+            self.extra["limits"] = json!(costs);
+        }
         self
     }
 

@@ -1,6 +1,6 @@
-//! The three usual ways through a list, each with a save after every page.
+//! The usual ways through a list, each with a save after every page.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Body, Directive, EmitFault, Extraction, Failure, Host, Outcome, Source, Summary};
 
@@ -32,20 +32,49 @@ pub struct Pages<'a> {
     host: &'a Host,
     stream: &'a str,
     how: Extraction,
+    enough: Box<dyn Fn(&Summary) -> bool + 'a>,
+}
+
+/// A place in a list that is ordered by time, and by key where times are equal: the
+/// last record before what is to be read next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its time, as the source writes it.
+    pub time: String,
+    /// Its primary key.
+    pub key: String,
 }
 
 impl<'a> Pages<'a> {
     /// Pages of `stream`, cut as `how` says.
     #[must_use]
     pub fn new(host: &'a Host, stream: &'a str, how: Extraction) -> Self {
-        Self { host, stream, how }
+        Self {
+            host,
+            stream,
+            how,
+            enough: Box::new(|_| false),
+        }
+    }
+
+    /// Ends the walk after a page of which this is true, though there are more: in a
+    /// list by time, one that lies beyond the bound.
+    #[must_use]
+    pub fn ending_when(mut self, enough: impl Fn(&Summary) -> bool + 'a) -> Self {
+        self.enough = Box::new(enough);
+        self
     }
 
     /// Pages that name the next one with a token at the JSON pointer `next`;
     /// the first one without is the last. A short or empty page is not.
     ///
+    /// A token that lay in a cursor for long may not be valid any more: where the first
+    /// `fetch` with it fails with [`Failure::StaleCursor`], the list is read again from
+    /// its start.
+    ///
     /// # Errors
-    /// What `fetch` fails with; [`Failure::Protocol`] when a token repeats.
+    /// What `fetch` fails with; [`Failure::Protocol`] when a token repeats, or one that
+    /// was just given is not valid.
     pub fn by_token<C: Serialize>(
         &self,
         next: &str,
@@ -53,24 +82,12 @@ impl<'a> Pages<'a> {
         mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
         cursor: impl Fn(&str) -> C,
     ) -> Result<Ended, Failure> {
-        let mut token = start;
-        loop {
-            let body = fetch(token.as_deref())?;
-            if self.emit(&body)?.is_none() {
-                return Ok(Ended::Yielded);
-            }
-            let following = body.plain(next)?;
-            if following.is_some() && following == token {
-                return Err(stuck("the next page is the same page"));
-            }
-            token = following;
-            let Some(token) = &token else {
-                return Ok(Ended::Exhausted);
-            };
-            if self.host.save(&cursor(token))? != Directive::Proceed {
-                return Ok(Ended::Yielded);
-            }
-        }
+        let take = |body: &Body| match self.emit(body)? {
+            None => Ok(Step::Stopping),
+            Some(page) if (self.enough)(&page) => Ok(Step::Enough),
+            Some(_) => Ok(Step::Further),
+        };
+        tokens(self.host, next, start, &mut fetch, take, cursor)
     }
 
     /// Pages that are asked for by the number of elements before them; an
@@ -90,11 +107,119 @@ impl<'a> Pages<'a> {
             let Some(page) = self.emit(&body)? else {
                 return Ok(Ended::Yielded);
             };
-            if page.elements() == 0 {
+            if page.elements() == 0 || (self.enough)(&page) {
                 return Ok(Ended::Exhausted);
             }
             offset += page.elements();
             if self.host.save(&cursor(offset))? != Directive::Proceed {
+                return Ok(Ended::Yielded);
+            }
+        }
+    }
+
+    /// Pages that are asked for by number; the first one without anything at the JSON
+    /// pointer `next` is the last, or, where the source names none, the first empty one.
+    /// For lists with the latest change first: what is edited meanwhile only pushes
+    /// others to later pages. What vanishes pulls them to earlier ones.
+    ///
+    /// # Errors
+    /// What `fetch` fails with.
+    pub fn by_number<C: Serialize>(
+        &self,
+        next: Option<&str>,
+        start: u64,
+        mut fetch: impl FnMut(u64) -> Result<Body, Failure>,
+        cursor: impl Fn(u64) -> C,
+    ) -> Result<Ended, Failure> {
+        let mut number = start;
+        loop {
+            let body = fetch(number)?;
+            let Some(page) = self.emit(&body)? else {
+                return Ok(Ended::Yielded);
+            };
+            let is_last = match next {
+                Some(next) => body.plain(next)?.is_none(),
+                None => page.elements() == 0,
+            };
+            if is_last || (self.enough)(&page) {
+                return Ok(Ended::Exhausted);
+            }
+            number += 1;
+            if self.host.save(&cursor(number))? != Directive::Proceed {
+                return Ok(Ended::Yielded);
+            }
+        }
+    }
+
+    /// Pages that are asked for by number, of a set that records may leave meanwhile, so
+    /// that others move to pages that were read: the whole is read again until two
+    /// readings count the same, since nothing left during the second then. Saves
+    /// nothing: it is for sets that cannot be cut any smaller.
+    ///
+    /// # Errors
+    /// What `fetch` fails with; [`Failure::Transient`] when `readings_max` readings all
+    /// count differently.
+    pub fn until_still(
+        &self,
+        readings_max: u32,
+        mut fetch: impl FnMut(u64) -> Result<Body, Failure>,
+    ) -> Result<Ended, Failure> {
+        let mut last = None;
+        for _ in 0..readings_max {
+            let mut elements = 0;
+            for number in 1.. {
+                let body = fetch(number)?;
+                let Some(page) = self.emit(&body)? else {
+                    return Ok(Ended::Yielded);
+                };
+                if page.elements() == 0 {
+                    break;
+                }
+                elements += page.elements();
+            }
+            if last == Some(elements) {
+                return Ok(Ended::Exhausted);
+            }
+            last = Some(elements);
+        }
+        Err(Failure::Transient(
+            "records go on leaving the pages that are read".to_owned(),
+        ))
+    }
+
+    /// Pages by time, and by key where times are equal, that are asked for by the last
+    /// record before them: those of a later time, or of the same time and a later key.
+    /// An empty one is the last. A record that is edited meanwhile moves to the end and
+    /// is read again; nothing moves to where was read already.
+    ///
+    /// # Errors
+    /// What `fetch` fails with; [`Failure::Protocol`] when the mark does not move, or
+    /// records have no cursor.
+    pub fn by_mark<C: Serialize>(
+        &self,
+        start: Option<Mark>,
+        mut fetch: impl FnMut(Option<&Mark>) -> Result<Body, Failure>,
+        cursor: impl Fn(&Mark) -> C,
+    ) -> Result<Ended, Failure> {
+        let mut mark = start;
+        loop {
+            let body = fetch(mark.as_ref())?;
+            let Some(page) = self.emit(&body)? else {
+                return Ok(Ended::Yielded);
+            };
+            if page.elements() == 0 || (self.enough)(&page) {
+                return Ok(Ended::Exhausted);
+            }
+            let (Some(time), Some(key)) = (page.max_cursor, page.last_key) else {
+                return Err(stuck("a page has no record with a time and a key"));
+            };
+            let last = Mark { time, key };
+            if mark.as_ref() == Some(&last) {
+                return Err(stuck("the last record of a page did not move"));
+            }
+            let directive = self.host.save(&cursor(&last))?;
+            mark = Some(last);
+            if directive != Directive::Proceed {
                 return Ok(Ended::Yielded);
             }
         }
@@ -124,7 +249,8 @@ impl<'a> Pages<'a> {
                 None => None,
             };
             let elements = page.elements();
-            if elements == 0 || matches.is_some_and(|matches| matches <= elements) {
+            let is_last = matches.is_some_and(|matches| matches <= elements);
+            if elements == 0 || is_last || (self.enough)(&page) {
                 return Ok(Ended::Exhausted);
             }
             if page.last_key.is_none() || page.last_key == last {
@@ -144,6 +270,56 @@ impl<'a> Pages<'a> {
             Ok(summary) => Ok(Some(summary)),
             Err(EmitFault::Stopping) => Ok(None),
             Err(fault) => Err(fault.into()),
+        }
+    }
+}
+
+/// What became of a page.
+pub(crate) enum Step {
+    /// It was taken; the next one, if there is one.
+    Further,
+    /// It was taken, and is the last that is wanted.
+    Enough,
+    /// The run is being stopped.
+    Stopping,
+}
+
+/// The walk of [`Pages::by_token`], whatever is done with a page.
+pub(crate) fn tokens<C: Serialize>(
+    host: &Host,
+    next: &str,
+    start: Option<String>,
+    fetch: &mut dyn FnMut(Option<&str>) -> Result<Body, Failure>,
+    mut take: impl FnMut(&Body) -> Result<Step, Failure>,
+    cursor: impl Fn(&str) -> C,
+) -> Result<Ended, Failure> {
+    let mut is_saved = start.is_some();
+    let mut token = start;
+    loop {
+        let body = match fetch(token.as_deref()) {
+            Err(Failure::StaleCursor(_)) if is_saved => {
+                (token, is_saved) = (None, false);
+                continue;
+            }
+            Err(Failure::StaleCursor(text)) => return Err(Failure::Protocol(text)),
+            fetched => fetched?,
+        };
+        is_saved = false;
+        match take(&body)? {
+            Step::Further => {}
+            Step::Enough => return Ok(Ended::Exhausted),
+            Step::Stopping => return Ok(Ended::Yielded),
+        }
+        let following = body.plain(next)?;
+        if following.is_some() && following == token {
+            return Err(stuck("the next page is the same page"));
+        }
+        token = following;
+        let Some(token) = &token else {
+            return Ok(Ended::Exhausted);
+        };
+        if host.save(&cursor(token))? != Directive::Proceed {
+            return Ok(Ended::Yielded);
         }
     }
 }

@@ -7,18 +7,20 @@
 //! provider's rate limits are the real host's.
 
 mod answer;
+mod asked;
 mod body;
 mod extract;
 mod order;
 pub(crate) mod platform;
 mod pointer;
+mod rounds;
 
 use std::{cell::RefCell, rc::Rc};
 
 use serde_json::Value;
 
 use self::platform::{Platform, State};
-pub use self::{answer::Answer, platform::Emitted};
+pub use self::{answer::Answer, order::epoch_ms, platform::Emitted};
 use crate::{
     Directive, Failure, Host, Level, Manifest, Outcome, Partition, Read, Request, Source, SyncMode,
     json,
@@ -89,6 +91,11 @@ impl MemoryHost {
     pub fn at(self, now_ms: u64) -> Self {
         self.state.borrow_mut().now_ms = now_ms;
         self
+    }
+
+    /// Sets the clock, in milliseconds since the epoch, between two runs.
+    pub fn set_clock(&self, now_ms: u64) {
+        self.state.borrow_mut().now_ms = now_ms;
     }
 
     /// Answers the next saves and polls with these, later ones with `Proceed`.

@@ -1,15 +1,33 @@
-//! The one time format that connectors write, RFC 3339 in UTC, and the one that
-//! every server's `Date` header has.
+//! The time formats that connectors write, all of them in UTC, the spellings of RFC 3339
+//! that providers write, and the format of every server's `Date` header.
 
 /// `at_ms` (milliseconds since the epoch) as `2026-11-22T08:00:00.000Z`.
 #[must_use]
 pub fn rfc3339(at_ms: u64) -> String {
+    let fraction = at_ms % 1_000;
+    format!("{}.{fraction:03}Z", to_the_second(at_ms, 'T'))
+}
+
+/// `at_ms` (milliseconds since the epoch) as `2026-11-22T08:00:00Z`, for sources that
+/// refuse a fraction. It is cut off, not rounded.
+#[must_use]
+pub fn rfc3339_seconds(at_ms: u64) -> String {
+    format!("{}Z", to_the_second(at_ms, 'T'))
+}
+
+/// `at_ms` (milliseconds since the epoch) as `2026-11-22 08:00:00`, for sources that
+/// name no zone and mean UTC. The fraction is cut off.
+#[must_use]
+pub fn date_time(at_ms: u64) -> String {
+    to_the_second(at_ms, ' ')
+}
+
+fn to_the_second(at_ms: u64, between: char) -> String {
     const DAY_MS: u64 = 86_400_000;
     let (year, month, day) = civil(at_ms / DAY_MS);
     let ms = at_ms % DAY_MS;
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    let fraction = ms % 1_000;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z")
+    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
 }
 
 /// A `Date` header, `Sun, 22 Nov 2026 08:00:00 GMT` (RFC 9110, 5.6.7), in
@@ -40,6 +58,55 @@ pub fn http_date(text: &str) -> Option<u64> {
     }
     let days = day_of_epoch(year, month, day);
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000)
+}
+
+/// A moment as providers write it, in milliseconds since the epoch: RFC 3339, also
+/// with an offset that has no colon (`2026-11-22T08:00:00.000+0000`). Digits behind
+/// the millisecond are dropped. What lies before the epoch is not read.
+#[must_use]
+pub fn epoch_ms(text: &str) -> Option<u64> {
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse::<u64>().ok()).flatten()
+    };
+    let (date, rest) = (text.get(..10)?, text.get(10..)?);
+    let mut parts = date.splitn(3, '-').map(number);
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let time = rest.strip_prefix(['T', 't', ' '])?;
+    let mut parts = time.get(..8)?.splitn(3, ':').map(number);
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let zone_at = time.find(['Z', 'z', '+', '-'])?;
+    let fraction = match time.get(8..zone_at)? {
+        "" => 0,
+        fraction => {
+            let digits = fraction
+                .strip_prefix('.')
+                .filter(|digits| !digits.is_empty())?;
+            number(digits)?;
+            number(&format!("{digits:0<3}")[..3])?
+        }
+    };
+    let offset_min = match &time[zone_at..] {
+        "Z" | "z" => 0,
+        offset => {
+            let digits = offset[1..].replacen(':', "", 1);
+            let hours = number(digits.get(..2)?)?;
+            let minutes = number(digits.get(2..).filter(|rest| rest.len() == 2)?)?;
+            i64::try_from(hours * 60 + minutes).ok()?
+        }
+    };
+    let is_time = hour < 24 && minute < 60 && second <= 60;
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || !is_time {
+        return None;
+    }
+    let seconds = ((day_of_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    let east = if time[zone_at..].starts_with('-') {
+        -1
+    } else {
+        1
+    };
+    let utc_ms = i64::try_from(seconds * 1_000 + fraction).ok()? - east * offset_min * 60_000;
+    u64::try_from(utc_ms).ok()
 }
 
 /// The inverse of [`civil`].
@@ -74,7 +141,7 @@ fn civil(day_of_epoch: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{http_date, rfc3339};
+    use super::{date_time, epoch_ms, http_date, rfc3339, rfc3339_seconds};
 
     #[test]
     fn times_agree_with_a_calendar_library() {
@@ -88,6 +155,12 @@ mod tests {
             let expected = jiff::Timestamp::from_millisecond(i64::try_from(at_ms).expect("small"))
                 .expect("in range");
             assert_eq!(rfc3339(at_ms), format!("{expected:.3}"));
+            let second = expected.strftime("%Y-%m-%d %H:%M:%S").to_string();
+            assert_eq!(date_time(at_ms), second);
+            assert_eq!(
+                rfc3339_seconds(at_ms),
+                format!("{}Z", second.replace(' ', "T"))
+            );
         }
     }
 
@@ -110,6 +183,36 @@ mod tests {
             "Sun Nov 22 08:00:00 2026",
         ] {
             assert_eq!(http_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn moments_are_read_however_they_are_spelled() {
+        for text in [
+            "2026-11-22T08:00:00.250Z",
+            "2026-11-22T08:00:00.250+0000",
+            "2026-11-22T08:00:00.2509+00:00",
+            "2026-11-22t10:00:00.25+0200",
+            "2026-11-22 03:30:00.250-04:30",
+        ] {
+            assert_eq!(epoch_ms(text), Some(1_795_334_400_250), "{text}");
+        }
+        assert_eq!(epoch_ms("1970-01-01T00:00:00Z"), Some(0));
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-11-22T08:00:00",
+            "2026-11-22T08:00Z",
+            "2026-11-22T24:00:00Z",
+            "2026-13-22T08:00:00Z",
+            "2026-11-22T08:00:00.Z",
+            "2026-11-22T08:00:00+0",
+            "2026-11-22T08:00:00+00:000",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+0100",
+            "2026-11-22T08:00:0é0Z",
+        ] {
+            assert_eq!(epoch_ms(text), None, "{text}");
         }
     }
 }

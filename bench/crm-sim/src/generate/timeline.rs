@@ -78,6 +78,15 @@ impl Timeline {
             .floor(START_MS + (self.modified_ms(index) - START_MS) / 8 * 7)
     }
 
+    /// A time of creation that rises with the place instead, in the year before the
+    /// first modification.
+    pub(crate) fn founded_ms(&self, place: u64) -> i64 {
+        const YEAR_MS: u64 = 31_536_000_000;
+        let before = YEAR_MS - place * YEAR_MS / u64::from(self.count).max(place + 1);
+        self.grain
+            .floor(START_MS - i64::try_from(before).unwrap_or(0))
+    }
+
     /// Indices whose modification lies in `[from_ms, until_ms)`.
     pub(crate) fn modified_between(&self, from_ms: i64, until_ms: i64) -> Range<u32> {
         let start = self.first(|index| self.modified_ms(index) >= from_ms);

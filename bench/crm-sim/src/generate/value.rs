@@ -48,6 +48,10 @@ pub(crate) enum Generator {
         null_per_mille: u32,
     },
     Flag,
+    /// True for this many of a thousand.
+    Share {
+        per_mille: u32,
+    },
     Day,
     Moment,
     /// Null unless somebody wrote a value.
@@ -177,6 +181,10 @@ fn write_plain(generator: Generator, hash: u64, row: &Row, out: &mut Vec<u8>) ->
             out.extend_from_slice(&[b'.', b'0' + cents / 10, b'0' + cents % 10]);
         }
         Generator::Flag => out.extend_from_slice(if hash & 1 == 0 { b"true" } else { b"false" }),
+        Generator::Share { per_mille } => {
+            let yes = below(hash, 1000) < per_mille;
+            out.extend_from_slice(if yes { b"true" } else { b"false" });
+        }
         Generator::Day => {
             let day = row.created_ms / 86_400_000 + i64::from(below(hash, 730));
             out.extend_from_slice(&date_bytes(day));

@@ -59,7 +59,7 @@ pub(crate) fn record(
         let _written = write!(out, "{{\"type\":\"admin\",\"id\":\"{admin}\"}}");
     }
     out.extend_from_slice(b"]},\"tags\":{\"type\":\"tag.list\",\"tags\":[");
-    if mix(view.row.hash) % 4 == 0 {
+    if mix(view.row.hash).is_multiple_of(4) {
         tag(view, out);
     }
     out.extend_from_slice(b"]},\"conversation_rating\":null,\"first_contact_reply\":");
@@ -121,7 +121,7 @@ fn part(
         Some(_) => modified_s,
         None => modified_s.min(created_s + STEP_S * i64::try_from(place).unwrap_or(0)),
     };
-    let assigns = comment.is_none() && place > 0 && hash % 9 == 0;
+    let assigns = comment.is_none() && place > 0 && hash.is_multiple_of(9);
     let sort = match hash % 9 {
         _ if comment.is_some() => "comment",
         0 if assigns => "assignment",
@@ -157,7 +157,7 @@ fn part(
         out.extend_from_slice(b"null");
     }
     out.extend_from_slice(b",\"author\":");
-    if sort == "comment" && hash % 2 == 0 {
+    if sort == "comment" && hash.is_multiple_of(2) {
         with_contact(account, view, |contact| {
             contact::author(account, contact, out)
         });

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLockWriteGuard};
 
-use super::{ID_JITTER, ID_STRIDE, Records};
+use super::{ID_JITTER, ID_STRIDE, Ids, Records};
 use crate::generate::mix;
 use crate::overlay::{Changes, Origin, Overlay, Version};
 
@@ -155,9 +155,15 @@ impl Records {
         overlay.push(id, origin, modified_ms, version);
     }
 
-    /// An unused id in no order of creation: half of them lie between the
-    /// generated ones, where a list that is under way may have passed already.
+    /// An unused id: the next one, or one in no order of creation, of which half lie
+    /// between the generated ones, where a list that is under way may have passed
+    /// already.
     fn free_id(&self, overlay: &Overlay, serial: u64) -> u64 {
+        if self.ids == Ids::Serial {
+            let generated = self.first_id + u64::from(self.count);
+            let written = overlay.entries.last_key_value();
+            return written.map_or(generated, |(id, _)| generated.max(id + 1));
+        }
         let wide = u64::from(self.count).max(1 << 20) * 2;
         (0..)
             .map(|attempt: u64| {

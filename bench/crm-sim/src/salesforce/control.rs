@@ -161,6 +161,8 @@ impl Steered for Org {
                 let requests = u64::deserialize(value)?;
                 self.limits.spend(requests, self.clock.now_ms());
             }
+            // How many of the bulk jobs that are still to come fail.
+            "fail_bulk_jobs" => self.jobs.fail_next(u32::deserialize(value)?),
             _ => return Ok(false),
         }
         Ok(true)

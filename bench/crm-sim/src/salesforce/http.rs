@@ -1,15 +1,20 @@
 //! The API server: one pipeline for every request, from the socket to the damage that a
 //! fault asks for.
 
+mod bulk;
 mod call;
+mod collections;
+mod composite;
 mod describe;
 mod finish;
+mod ingest;
 mod oauth;
 mod query;
 mod replication;
 pub(crate) mod reply;
 mod route;
 mod service;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -71,6 +71,11 @@ impl Limits {
         self.lock().scale = scale;
     }
 
+    /// The factor on every limit.
+    pub(crate) fn scale(&self) -> Option<f64> {
+        self.lock().scale
+    }
+
     /// Counts a request and admits or refuses it.
     pub(crate) fn admit(&self, now: Instant, now_ms: i64) -> Result<UnderWay<'_>, Refusal> {
         let mut state = self.lock();

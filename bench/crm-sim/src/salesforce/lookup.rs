@@ -1,32 +1,10 @@
-//! Records by a value that ends in their index, so that a lookup needs no scan.
+//! Records by an external id, without a look at all of them.
 
-use crate::generate::email_index;
-use crate::records::{Shown, Snapshot, View, base_view};
 use crate::salesforce::org::{Collection, Org};
-use crate::salesforce::schema::{Field, FieldType, Schema, Source};
+use crate::salesforce::schema::{Field, Schema, Source};
 use crate::salesforce::values::Reading;
 
-/// The index that a generated value of a field names; `Err` where nothing can be said.
-pub(crate) fn index_of(field: &Field, text: &str) -> Result<Option<u32>, ()> {
-    match field.source {
-        Source::ExternalId => {
-            let index = text
-                .to_ascii_uppercase()
-                .strip_prefix("EXT-")
-                .and_then(|rest| rest.split_once('-')?.1.parse().ok());
-            Ok(index)
-        }
-        Source::Cell(_) if field.field_type == FieldType::Email => {
-            let index = email_index(&text.to_lowercase());
-            Ok(index.and_then(|index| u32::try_from(index).ok()))
-        }
-        // Nothing generated has a value, so only what was written can match.
-        Source::Unset => Ok(None),
-        _ => Err(()),
-    }
-}
-
-/// Numbers of the live records in which a field has this text, whatever its case.
+/// Numbers of the live records whose external id is this text, whatever its case.
 pub(crate) fn live(
     org: &Org,
     collection: &Collection,
@@ -35,35 +13,30 @@ pub(crate) fn live(
     text: &str,
 ) -> Vec<u64> {
     let records = &collection.records;
-    let overlay = records.overlay();
+    let mut candidates = collection.once_had(field.column, text);
+    let index = generated_index(field, text).filter(|index| *index < records.count);
+    candidates.extend(index.map(|index| records.row(index).id));
+    candidates.sort_unstable();
+    candidates.dedup();
     let mut scratch = Vec::new();
-    let mut holds = |view: View<'_>| {
-        let reading = Reading { org, schema, view };
-        scratch.clear();
-        reading.text(field, &mut scratch) && scratch.eq_ignore_ascii_case(text.as_bytes())
-    };
-    let mut found: Vec<u64> = overlay
-        .range(0, Shown::Live, Snapshot::NOW)
-        .filter(|(id, entry, version)| holds(records.view_of(*id, entry, version)))
-        .map(|(id, _, _)| id)
-        .collect();
-    match index_of(field, text) {
-        Ok(Some(index)) if index < records.count => {
-            let row = records.row(index);
-            if !overlay.entries.contains_key(&row.id) && holds(base_view(row)) {
-                found.push(row.id);
-            }
-        }
-        Ok(_) => {}
-        Err(()) => {
-            let generated = (0..records.count).map(|position| records.row_at(position));
-            let generated = generated.filter(|row| !overlay.entries.contains_key(&row.id));
-            found.extend(
-                generated
-                    .filter(|row| holds(base_view(*row)))
-                    .map(|row| row.id),
-            );
-        }
+    candidates.retain(|id| {
+        let holds = records.with_view(*id, |view| {
+            let reading = Reading { org, schema, view };
+            scratch.clear();
+            view.archived_ms.is_none()
+                && reading.text(field, &mut scratch)
+                && String::from_utf8_lossy(&scratch).to_lowercase() == text.to_lowercase()
+        });
+        holds == Some(true)
+    });
+    candidates
+}
+
+/// The index that a generated external id ends in.
+fn generated_index(field: &Field, text: &str) -> Option<u32> {
+    if field.source != Source::ExternalId {
+        return None;
     }
-    found
+    let text = text.to_ascii_uppercase();
+    text.strip_prefix("EXT-")?.split_once('-')?.1.parse().ok()
 }

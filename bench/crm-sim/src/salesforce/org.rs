@@ -1,7 +1,7 @@
 //! The simulated org: all its state in one place, shared by the APIs, the control API
 //! and the library's callers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::clock::Clock;
@@ -11,6 +11,7 @@ use crate::generate::{Grain, below, mix};
 use crate::journal::Journal;
 use crate::meter::Meter;
 use crate::records::{Population, Records};
+use crate::salesforce::bulk::Jobs;
 use crate::salesforce::cometd::Streaming;
 use crate::salesforce::config::Config;
 use crate::salesforce::counters::{Counters, PathKind};
@@ -21,6 +22,7 @@ use crate::salesforce::oauth::OAuth;
 use crate::salesforce::object::Object;
 use crate::salesforce::schema::{ExtraField, Schema};
 use crate::salesforce::stream::entities;
+use crate::salesforce::values::Reading;
 use crate::salesforce::wire_id::wire_text;
 
 /// One object: its fields, its records, and what became of the deleted ones.
@@ -30,7 +32,8 @@ pub(crate) struct Collection {
     pub(crate) records: Records,
     schema: RwLock<Arc<Schema>>,
     purged: RwLock<Purged>,
-    creating: Mutex<()>,
+    /// Records that ever got a value of an external id, by column and value.
+    external: Mutex<HashMap<(u16, String), BTreeSet<u64>>>,
 }
 
 /// What is gone for good.
@@ -55,6 +58,8 @@ pub(crate) struct Org {
     pub(crate) meter: Meter<PathKind>,
     pub(crate) journal: Journal,
     pub(crate) cursors: Cursors,
+    pub(crate) jobs: Jobs,
+    writing: Mutex<()>,
     pub(crate) feed: Feed,
     pub(crate) streaming: Streaming,
     /// When a transaction began that is still under way.
@@ -75,7 +80,7 @@ impl Org {
             }),
             schema: RwLock::new(Arc::new(Schema::new(object, &config.extra_fields))),
             purged: RwLock::default(),
-            creating: Mutex::default(),
+            external: Mutex::default(),
         };
         Org {
             base_url,
@@ -90,6 +95,8 @@ impl Org {
             meter: Meter::default(),
             journal: Journal::default(),
             cursors: Cursors::new(i64::from(config.cursor_idle_s) * 1000),
+            jobs: Jobs::new(config.bulk_polls),
+            writing: Mutex::default(),
             feed: Feed::default(),
             streaming: Streaming::new(config.seed, entities()),
             open_transaction_ms: RwLock::default(),
@@ -155,8 +162,16 @@ impl Org {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Held while a write is checked and done, so that nobody writes in between.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a change that has happened into the feed.
     pub(crate) fn publish(&self, object: Object, id: u64, kind: Changed, columns: &[u16]) {
+        if matches!(kind, Changed::Created | Changed::Edited) {
+            self.collection(object).remember(self, id);
+        }
         let records = &self.collection(object).records;
         let modified_ms = records.with_view(id, |view| view.row.modified_ms);
         self.feed.append(Change {
@@ -178,9 +193,35 @@ impl Collection {
         Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Held while checking uniqueness and creating.
-    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
-        self.creating.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Records that once had a value of an external id and may have it still.
+    pub(crate) fn once_had(&self, column: u16, value: &str) -> Vec<u64> {
+        let external = self.external.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = external.get(&(column, value.to_lowercase()));
+        found.into_iter().flatten().copied().collect()
+    }
+
+    /// Remembers the external ids that a record has now.
+    fn remember(&self, org: &Org, id: u64) {
+        let schema = self.schema();
+        let mut found = Vec::new();
+        self.records.with_view(id, |view| {
+            let reading = Reading {
+                org,
+                schema: &schema,
+                view,
+            };
+            for field in schema.fields().filter(|field| field.external_id) {
+                let mut text = Vec::new();
+                if reading.text(field, &mut text) {
+                    let text = String::from_utf8_lossy(&text).to_lowercase();
+                    found.push((field.column, text));
+                }
+            }
+        });
+        let mut external = self.external.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in found {
+            external.entry(key).or_default().insert(id);
+        }
     }
 
     /// Adds a custom field; false if there is one of that name.

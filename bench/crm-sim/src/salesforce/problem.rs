@@ -43,6 +43,15 @@ impl Problem {
         &self.0.message
     }
 
+    pub(crate) fn fields(&self) -> &[String] {
+        self.0.fields.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the record itself is at fault, not one that it refers to.
+    pub(crate) fn is_about_the_record(&self) -> bool {
+        self.fields().iter().all(|field| field == "Id")
+    }
+
     pub(crate) fn malformed_query(message: impl Into<String>) -> Problem {
         Problem::new(400, "MALFORMED_QUERY", message)
     }

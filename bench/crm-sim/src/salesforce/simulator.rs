@@ -135,6 +135,11 @@ impl Salesforce {
         self.org.limits.spend(requests, self.clock().now_ms());
     }
 
+    /// Lets this many of the bulk jobs fail that are still to come.
+    pub fn fail_bulk_jobs(&self, jobs: u32) {
+        self.org.jobs.fail_next(jobs);
+    }
+
     /// Ends every open query cursor.
     pub fn close_cursors(&self) {
         self.org.cursors.close_all();

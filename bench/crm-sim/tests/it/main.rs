@@ -5,4 +5,6 @@
 mod clients;
 mod hubspot;
 mod intercom;
+mod leadsquared;
+mod pipedrive;
 mod salesforce;

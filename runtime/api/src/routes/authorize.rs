@@ -32,6 +32,9 @@ pub(crate) struct AuthorizeRequest {
     /// The auth method of the connector's manifest; the only one without it.
     #[schema(max_length = 128)]
     method: Option<String>,
+    /// Go on although the person has authorised this application often, and the
+    /// provider may end the oldest of these authorisations.
+    confirm: bool,
 }
 
 /// Where a person goes on.
@@ -98,8 +101,12 @@ pub(crate) async fn begin_authorization(
         .source(&caller.tenant, &id, Class::Incremental)
         .await?;
     let method = chosen(source.connector.manifest(), request.method)?;
+    let confirmed = request.confirm;
     let redirect_uri = format!("{}/v1/oauth/callback", api.config().public_url);
-    let pending = source.session.authorize_url(&method, &redirect_uri).await;
+    let pending = source
+        .session
+        .authorize_url(&method, &redirect_uri, confirmed)
+        .await;
     let pending = pending.map_err(|error| Problem::from(tidegate_engine::Error::from(error)))?;
     let begun_at_ms = now_ms();
     let expires_at_ms = begun_at_ms + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);

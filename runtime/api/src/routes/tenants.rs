@@ -122,6 +122,27 @@ pub(crate) async fn put_tenant(
     Ok(etag::Answer::put(after.into(), before.is_none()))
 }
 
+/// Delete a tenant
+///
+/// It must be suspended, and its jobs must be over. Its data key is destroyed, and with it
+/// its tokens and secrets can no longer be read; its documents, jobs, events and records of
+/// requests go. What landed in its targets is its own and stays, and so does the audit log.
+#[utoipa::path(delete, path = "/v1/tenants/{tenant}", tag = "tenants", params(("tenant" = TenantId, Path), etag::Headers), responses((status = 204, description = "Deleted.")))]
+pub(crate) async fn delete_tenant(
+    State(api): State<Api>,
+    caller: Caller,
+    Id(id): Id<TenantId>,
+    Precondition(expected): Precondition,
+) -> Result<StatusCode, Problem> {
+    existing(&api, &id).await?;
+    let change = Change::new("tenant.delete", format!("tenant {id}"))
+        .write(Write::DeleteTenant { expected });
+    api.commit_of(&caller, &id, change).await?;
+    // What this process remembers of it goes, too.
+    api.node().forget_tenant(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn check(spec: &TenantSpec) -> Result<(), Problem> {
     let mut errors = Vec::new();
     if spec.title.chars().count() > TITLE_CHARS_MAX {

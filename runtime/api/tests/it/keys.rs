@@ -159,6 +159,73 @@ async fn a_platform_administrator_makes_a_tenant_and_its_first_key() {
 }
 
 #[tokio::test]
+async fn a_deleted_tenant_leaves_nothing_but_its_audit_log_and_others_stay() {
+    let site = Site::new().await;
+    let platform = site.caller("platform", Role::PlatformAdmin).await;
+    let neighbour = site.admin("globex").await;
+    let admin = site.admin("acme").await;
+    for client in [&admin, &neighbour] {
+        client
+            .put("/v1/secrets/token", &json!({ "value": "s3cret" }))
+            .await
+            .expect(204);
+        client
+            .put("/v1/connections/crm", &crate::site::connection())
+            .await
+            .expect(201);
+    }
+    let refused = platform.delete("/v1/tenants/acme").await.expect(409);
+    assert_eq!(refused.code(), "in_use", "it is not suspended");
+    platform
+        .put("/v1/tenants/acme", &json!({ "suspended": true }))
+        .await
+        .expect(200);
+    platform.delete("/v1/tenants/acme").await.expect(204);
+
+    admin.get("/v1/me").await.expect(401);
+    platform.get("/v1/tenants/acme").await.expect(404);
+    platform.delete("/v1/tenants/acme").await.expect(404);
+    let behind = rusqlite::Connection::open(site.database()).unwrap();
+    let tables = "SELECT m.name, c.name FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c
+                  WHERE m.type = 'table' AND c.name IN ('tenant', 'owner') AND m.name <> 'audit'";
+    let mut statement = behind.prepare(tables).unwrap();
+    let columns = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let columns: Vec<(String, String)> = columns.collect::<Result<_, _>>().unwrap();
+    assert!(columns.len() > 15, "{columns:?}");
+    for (table, column) in columns {
+        let left: u64 = behind
+            .query_row(
+                &format!("SELECT count(*) FROM {table} WHERE {column} = 'acme'"),
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+    let noted: u64 = behind
+        .query_row(
+            "SELECT count(*) FROM audit WHERE tenant = 'acme' AND action = 'tenant.delete'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(noted, 1);
+    neighbour.get("/v1/connections/crm").await.expect(200);
+    neighbour.get("/v1/secrets").await.expect(200);
+
+    // Its name is free, and what comes by it finds nothing of the old one.
+    platform
+        .put("/v1/tenants/acme", &json!({}))
+        .await
+        .expect(201);
+    let again = site.admin("acme").await;
+    let found = again.get("/v1/connections").await.expect(200).json();
+    assert_eq!(found["items"], json!([]));
+}
+
+#[tokio::test]
 async fn refusals_and_changes_are_in_the_audit_log_and_the_chain_is_whole() {
     let site = Site::new().await;
     let admin = site.admin("acme").await;

@@ -77,6 +77,11 @@ impl Site {
         site
     }
 
+    /// The database's file.
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("db/tidegate.db")
+    }
+
     /// Writes past the API.
     pub(crate) async fn write(&self, tenant: &str, writes: Vec<Write>) {
         let commit = Commit {

@@ -118,6 +118,32 @@ impl Case {
 }
 
 #[test]
+fn a_star_in_a_prefix_stands_for_one_segment() {
+    let prefix = "/sobjects/*/describe";
+    for good in [
+        "/sobjects/Account/describe",
+        "/sobjects/a__c/describe/layouts",
+    ] {
+        assert!(starts_with(good, prefix), "{good} was refused");
+    }
+    for bad in [
+        "/sobjects/Account",
+        "/sobjects/Account/001",
+        "/sobjects//describe",
+        "/sobjects/a/b/describe",
+        "/sobjects/a%2Fb/describe",
+        "/sobjects/a%252fb/describe",
+        "/sobjects/a;b/describe",
+        "/sobjects/Account/describes",
+        "/x/sobjects/Account/describe",
+    ] {
+        assert!(!starts_with(bad, prefix), "{bad} was let through");
+    }
+    assert!(starts_with("/a/b", "/a/*") && !starts_with("/a/", "/a/*"));
+    assert!(starts_with("/a/b/", "/a/*/") && !starts_with("/a/b", "/a/*/"));
+}
+
+#[test]
 fn paths_stay_below_their_prefixes_by_whole_segments() {
     let case = Case::new();
     for good in [

@@ -80,6 +80,7 @@ pub(super) async fn ask(
         &grant.client.http,
         request,
         &grant.client.config,
+        Duration::from_millis(grant.client.config.first_byte_timeout_ms),
         ANSWER_BYTES_MAX,
         Meters([&meter, &meter]),
         |_| (),
@@ -190,9 +191,11 @@ fn tokens(
         .map(|tokens| tokens.kept.clone())
         .unwrap_or_default();
     for (name, pointer) in grant.keep.iter() {
-        if let Some(value) = answer.pointer(pointer).and_then(Value::as_str) {
-            kept.insert(name.clone(), value.to_owned());
-        }
+        match answer.pointer(pointer) {
+            Some(Value::String(text)) => kept.insert(name.clone(), text.clone()),
+            Some(Value::Number(number)) => kept.insert(name.clone(), number.to_string()),
+            _ => None,
+        };
     }
     Some(Tokens {
         access: token("access_token")?,

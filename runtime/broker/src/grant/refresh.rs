@@ -29,6 +29,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A pair that was given and is not stored yet.
 pub(super) struct Unsaved {
+    holder: String,
     version: u64,
     owner: OwnerToken,
     tokens: Tokens,
@@ -187,6 +188,7 @@ async fn refresh(
         match outcome {
             Outcome::Tokens(tokens) => {
                 let unsaved = Unsaved {
+                    holder: current.holder.clone(),
                     version: current.version,
                     owner,
                     tokens: *tokens,
@@ -305,7 +307,9 @@ async fn save(
     unsaved: Unsaved,
 ) -> Result<Arc<Current>, Error> {
     let version = unsaved.version + 1;
-    let sealed = vault.seal(&grant.key, version, &unsaved.tokens).await?;
+    let sealed = vault
+        .seal(&grant.key.tenant, &unsaved.holder, version, &unsaved.tokens)
+        .await?;
     if let Some(salvage) = &vault.salvage {
         crash::point("R3.before");
         // Without it the store is all there is; that it may fail, too, is no reason
@@ -338,7 +342,12 @@ async fn save(
     crash::point("R4.after");
     let tokens = unsaved.tokens;
     let current = if stored {
-        Arc::new(Current { version, tokens })
+        let holder = unsaved.holder;
+        Arc::new(Current {
+            holder,
+            version,
+            tokens,
+        })
     } else {
         // The right ran out. Where the version did not move, this pair is the only
         // one that the provider still takes.
@@ -402,6 +411,7 @@ async fn for_the_asking(
         Outcome::Tokens(tokens) => {
             let version = cell.current.as_ref().map_or(0, |current| current.version) + 1;
             let current = Arc::new(Current {
+                holder: grant.key.own_holder(),
                 version,
                 tokens: *tokens,
             });

@@ -131,7 +131,14 @@ pub(super) fn of(connection: &Connection, settings: &[LimitSetting]) -> Result<V
         })
         .collect();
     for setting in settings {
-        let limit = setting.limit(buckets(manifest).into_iter().collect());
+        let mut limit = setting.limit(buckets(manifest).into_iter().collect());
+        // What answers tell of the limit they tell of the one in its place.
+        if let Some(replaced) = manifest.limits.iter().find(|one| setting.replaces(one)) {
+            limit
+                .remaining_header
+                .clone_from(&replaced.remaining_header);
+            limit.reset_header.clone_from(&replaced.reset_header);
+        }
         terms.push(Term {
             // What an operator sets is his to divide.
             part: 1.0,

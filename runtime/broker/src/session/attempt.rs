@@ -6,7 +6,7 @@ use super::{Way, random};
 use crate::broker::Shared;
 use crate::call::Tally;
 use crate::dial::HttpClient;
-use crate::endpoint::Allowed;
+use crate::endpoint::{Allowed, starts_with};
 use crate::limiter::{Permit, Plan};
 use crate::transport::{self, Broken, Received};
 use crate::{Connection, FetchFault, Meter, Origin, Response, answer, flow};
@@ -44,6 +44,8 @@ pub(super) struct Attempt<'a> {
     pub(super) shared: &'a Shared,
     pub(super) client: HttpClient<Full<Bytes>>,
     pub(super) connection: &'a Connection,
+    /// Prefixes of paths that are asked for once.
+    pub(super) once: &'a [String],
     pub(super) way: Way<'a>,
     /// How long the request waited for its limits.
     pub(super) waited: Duration,
@@ -90,7 +92,7 @@ impl Attempt<'_> {
         match received {
             Ok(received) => self.judge(checked, allowed, &signature, received, sent_at_ms),
             Err(broken) => {
-                let may_repeat = repeatable(checked) || !broken.reached;
+                let may_repeat = self.is_repeatable(checked, allowed.url.path()) || !broken.reached;
                 let passing = matches!(
                     broken.fault,
                     FetchFault::Dns(_)
@@ -118,11 +120,16 @@ impl Attempt<'_> {
         let asked = checked.request;
         let own_ms = asked.timeout_ms.map_or(u64::MAX, u64::from);
         let timeout = Duration::from_millis(config.attempt_timeout_ms.min(own_ms));
+        // A guest knows which of its requests an API is slow to answer.
+        let first_byte = asked
+            .timeout_ms
+            .map_or(config.first_byte_timeout_ms, u64::from);
         let body_bytes_max = asked.body_bytes_max.unwrap_or(u64::MAX);
         let exchange = transport::exchange(
             &self.client,
             request,
             config,
+            Duration::from_millis(first_byte),
             body_bytes_max.min(config.body_bytes_max),
             self.way.meters.through(tally),
             |headers| permit.answered(headers),
@@ -216,13 +223,20 @@ impl Attempt<'_> {
                     self.throttled(&received.headers, pause_ms);
                 }
                 // 503 says that the request was not served (RFC 9110, 15.6.4).
-                if status == 503 || repeatable(checked) {
+                if status == 503 || self.is_repeatable(checked, allowed.url.path()) {
                     Verdict::Again(Ok(response))
                 } else {
                     Verdict::Done(Ok(response))
                 }
             }
         }
+    }
+
+    /// Whether sending again does no harm, even if the first was served.
+    fn is_repeatable(&self, checked: &Checked<'_>, path: &str) -> bool {
+        let request = checked.request;
+        let once = || self.once.iter().any(|prefix| starts_with(path, prefix));
+        request.idempotency_key.is_some() || request.method.is_idempotent() && !once()
     }
 
     fn pause_ms(&self, headers: &HeaderMap) -> Option<u64> {
@@ -245,12 +259,6 @@ fn throttled_until(until: u64) -> FetchFault {
     FetchFault::Throttled {
         until_ms: until.div_ceil(MS),
     }
-}
-
-/// Whether sending again does no harm, even if the first was served.
-fn repeatable(checked: &Checked<'_>) -> bool {
-    let request = checked.request;
-    request.method.is_idempotent() || request.idempotency_key.is_some()
 }
 
 /// Whose cookies they are, where the endpoint keeps any.

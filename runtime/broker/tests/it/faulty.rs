@@ -31,6 +31,22 @@ impl GrantStore for Faulty {
     async fn put_grant(&self, key: &GrantKey, version: u64, sealed: &[u8]) -> Result<bool, Error> {
         self.inner.put_grant(key, version, sealed).await
     }
+    async fn held_grant(
+        &self,
+        tenant: &TenantId,
+        holder: &str,
+    ) -> Result<Option<StoredGrant>, Error> {
+        self.inner.held_grant(tenant, holder).await
+    }
+    async fn share_grant(
+        &self,
+        key: &GrantKey,
+        holder: &str,
+        version: u64,
+        sealed: &[u8],
+    ) -> Result<Option<u32>, Error> {
+        self.inner.share_grant(key, holder, version, sealed).await
+    }
     async fn begin_refresh(
         &self,
         key: &GrantKey,

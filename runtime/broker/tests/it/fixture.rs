@@ -125,7 +125,7 @@ impl Fixture {
     /// Walks a person's consent; the server must answer the token request.
     pub(crate) async fn authorise(&self, session: &Session) {
         let pending = session
-            .authorize_url("oauth", "http://localhost/back")
+            .authorize_url("oauth", "http://localhost/back", false)
             .await
             .unwrap();
         let state = pending.state.clone();

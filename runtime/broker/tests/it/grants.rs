@@ -115,7 +115,7 @@ async fn an_authorisation_uses_pkce_and_leaves_a_grant() {
     assert!(matches!(refusal, FetchFault::Auth(_)), "{refusal:?}");
 
     let pending = session
-        .authorize_url("oauth", "http://localhost/back")
+        .authorize_url("oauth", "http://localhost/back", false)
         .await
         .unwrap();
     let url = url::Url::parse(&pending.url).unwrap();
@@ -163,7 +163,7 @@ async fn a_foreign_state_is_refused_before_the_code_is_used() {
     let fixture = Fixture::new(&server);
     let session = fixture.session();
     let pending = session
-        .authorize_url("oauth", "http://localhost/back")
+        .authorize_url("oauth", "http://localhost/back", false)
         .await
         .unwrap();
     assert!(

@@ -194,6 +194,17 @@ async fn slow_answers_end_at_the_first_byte_the_idle_or_the_whole_timeout() {
             "{fault:?}"
         );
     }
+    // A guest that knows an API to be slow may wait longer for its answer to begin.
+    let slow = Server::start(|_| async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        Ok(crate::server::reply(200, "{}"))
+    })
+    .await;
+    let fixture = Fixture::with(&slow, |config, _| config.first_byte_timeout_ms = 200);
+    let mut patient = get("/v1/x");
+    patient.timeout_ms = Some(20_000);
+    assert!(fixture.session().fetch(patient, &call()).await.is_ok());
+
     let dripping = Raw::start(drip(long)).await;
     let stops = Server::start(|_| async { Ok(crate::server::cut_after(b"{", false)) }).await;
     let fixture = Fixture::with(&stops, |config, _| {

@@ -326,3 +326,35 @@ async fn a_clean_end_gives_back_what_was_reserved_and_not_spent() {
     assert_eq!((view[0].used, view[0].remaining), (35, 65));
     assert_eq!(server.count(), 35);
 }
+
+#[tokio::test]
+async fn a_path_that_moves_on_with_every_get_is_asked_once() {
+    let server = Server::start(|seen| async move {
+        match seen.path.as_str() {
+            "/v1/late" if seen.index == 0 => Ok(reply(503, "{}")),
+            "/v1/late" => Ok(reply(200, "{}")),
+            _ => Ok(reply(502, "{}")),
+        }
+    })
+    .await;
+    let fixture = Fixture::with(&server, |config, manifest| {
+        config.retries_max = 2;
+        manifest.extra = r#"{"once": ["/v1/scroll", "/v1/late"]}"#.to_owned();
+        manifest.responses = vec![
+            rule(502, ResponseClass::Transient),
+            rule(503, ResponseClass::Transient),
+        ];
+    });
+    let session = fixture.session();
+    // A 503 says that nothing happened, so even this one is sent again.
+    assert_eq!(fetch(&session, get("/v1/late")).await.unwrap().status, 200);
+    let _answer = fetch(&session, get("/v1/scroll?x=1")).await;
+    let _answer = fetch(&session, get("/v1/list")).await;
+    let count = |path: &str| {
+        let seen = server.seen();
+        seen.iter().filter(|one| one.path.starts_with(path)).count()
+    };
+    assert_eq!(count("/v1/late"), 2);
+    assert_eq!(count("/v1/scroll"), 1);
+    assert_eq!(count("/v1/list"), 3);
+}

@@ -19,6 +19,7 @@ mod refresh_kills;
 mod refresh_model;
 mod secrets;
 mod server;
+mod sharing;
 mod smuggling;
 mod swapped;
 mod tls;

@@ -53,7 +53,7 @@ async fn keys_are_placed_and_appear_in_no_error_of_a_dead_host() {
     }
     let pending = dead
         .session()
-        .authorize_url("oauth", "http://localhost/b")
+        .authorize_url("oauth", "http://localhost/b", false)
         .await
         .unwrap();
     let state = pending.state.clone();
@@ -107,7 +107,7 @@ async fn token_endpoints_that_echo_are_not_repeated() {
         let fixture = Fixture::with(&server, |config, _| config.retries_max = 0);
         let session = fixture.session();
         let pending = session
-            .authorize_url("oauth", "http://localhost/b")
+            .authorize_url("oauth", "http://localhost/b", false)
             .await
             .unwrap();
         let state = pending.state.clone();

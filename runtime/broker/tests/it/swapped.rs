@@ -34,13 +34,12 @@ fn edited(fixture: &Fixture, sql: &str) -> Broker {
 
 /// Gives every row what the next one holds.
 const TURN: &str = "
-    CREATE TEMP TABLE turned AS SELECT tenant, connection, method, sealed,
-        row_number() OVER (ORDER BY tenant, connection, method) AS number FROM grants;
+    CREATE TEMP TABLE turned AS SELECT tenant, holder, sealed,
+        row_number() OVER (ORDER BY tenant, holder) AS number FROM grants;
     UPDATE grants SET sealed = (
         SELECT other.sealed FROM turned AS mine JOIN turned AS other
             ON other.number = mine.number % (SELECT count(*) FROM turned) + 1
-        WHERE (mine.tenant, mine.connection, mine.method)
-            = (grants.tenant, grants.connection, grants.method));";
+        WHERE (mine.tenant, mine.holder) = (grants.tenant, grants.holder));";
 
 #[tokio::test]
 async fn rows_that_were_swapped_between_tenants_and_connections_never_open() {

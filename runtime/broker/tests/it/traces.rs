@@ -75,7 +75,7 @@ async fn no_secret_and_no_body_is_traced_at_any_level_over_http_1_and_2() {
         let mut answered = 0;
         for _ in 0..3 {
             let begun = session
-                .authorize_url("oauth", "http://localhost/back")
+                .authorize_url("oauth", "http://localhost/back", false)
                 .await;
             let pending = begun.unwrap();
             let state = pending.state.clone();

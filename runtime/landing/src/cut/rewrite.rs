@@ -6,9 +6,15 @@ use super::{CutError, Outline, Pairs, check_size, utf8};
 use crate::json::{Paths, Scanner, Walk, names, quote};
 use bytes::Bytes;
 
-/// Each row as an object of strings, named by the first row. A row of another length
-/// becomes an array, which the cutter rejects.
-pub(super) fn csv_to_lines(body: &[u8], bytes_max: u64) -> Result<Bytes, CutError> {
+/// Each row as an object, named by the first row: of strings, of nulls where a value is
+/// empty, and in `bare` fields of booleans and numbers, so that a record reads the same
+/// however it was asked for. A row of another length becomes an array, which the cutter
+/// rejects.
+pub(super) fn csv_to_lines(
+    body: &[u8],
+    bare: &[String],
+    bytes_max: u64,
+) -> Result<Bytes, CutError> {
     let text = utf8(body)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new()
@@ -23,6 +29,10 @@ pub(super) fn csv_to_lines(body: &[u8], bytes_max: u64) -> Result<Bytes, CutErro
         return Ok(Bytes::new());
     }
     let fields: Vec<Vec<u8>> = row.iter().map(quoted).collect();
+    let is_bare: Vec<bool> = row
+        .iter()
+        .map(|name| bare.iter().any(|one| one == name))
+        .collect();
     let mut distinct: Vec<&Vec<u8>> = fields.iter().collect();
     distinct.sort_unstable();
     distinct.dedup();
@@ -42,12 +52,31 @@ pub(super) fn csv_to_lines(body: &[u8], bytes_max: u64) -> Result<Bytes, CutErro
                 out.extend_from_slice(&fields[at]);
                 out.push(b':');
             }
-            quote(value, &mut out);
+            if value.is_empty() {
+                out.extend_from_slice(b"null");
+            } else if named && is_bare[at] && is_bare_scalar(value) {
+                out.extend_from_slice(value.as_bytes());
+            } else {
+                quote(value, &mut out);
+            }
         }
         out.extend_from_slice(if named { b"}\n" } else { b"]\n" });
         check_size(out.len(), bytes_max)?;
     }
     Ok(Bytes::from(out))
+}
+
+/// Whether a text is a JSON boolean or number as it stands.
+fn is_bare_scalar(text: &str) -> bool {
+    if matches!(text, "true" | "false") {
+        return true;
+    }
+    let last_is_digit = text.ends_with(|last: char| last.is_ascii_digit());
+    let mut scanner = Scanner::new(text);
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && last_is_digit
+        && scanner.skip_value().is_ok()
+        && scanner.finish().is_ok()
 }
 
 fn quoted(name: &str) -> Vec<u8> {

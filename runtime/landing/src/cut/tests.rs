@@ -17,6 +17,7 @@ fn extraction(records: &str) -> Extraction {
         present: None,
         floor: None,
         pairs: None,
+        bare: Vec::new(),
     }
 }
 
@@ -384,7 +385,7 @@ fn csv_rows_become_objects_of_texts() {
         lines(&page),
         [
             r#"1|5|upsert|{"id":"1","na\"me":"a,\"b\"\nc","at":"5","gone":"false"}"#,
-            r#"2|6|delete|{"id":"2","na\"me":"","at":"6","gone":"true"}"#,
+            r#"2|6|delete|{"id":"2","na\"me":null,"at":"6","gone":"true"}"#,
             r#"!the record is not an object|["3","x"]"#,
         ]
     );
@@ -402,6 +403,27 @@ fn csv_rows_become_objects_of_texts() {
         cut_text(&long, &how),
         Err(CutError::TooLarge { .. })
     ));
+}
+
+#[test]
+fn csv_of_fields_that_are_no_texts_reads_like_json() {
+    let how = Extraction {
+        format: BodyFormat::Csv,
+        bare: vec!["n".to_owned(), "b".to_owned()],
+        ..extraction("unused")
+    };
+    let body = "id,n,b,t\n1,12.50,true,12.50\n2,-1.5E7,false,true\n3,,,\n4,007,yes,a\u{0}b\n5,\"1 \",NaN,\"N/A\"\n";
+    let (page, _) = cut_text(body, &how).unwrap();
+    assert_eq!(
+        lines(&page),
+        [
+            r#"1|-|upsert|{"id":"1","n":12.50,"b":true,"t":"12.50"}"#,
+            r#"2|-|upsert|{"id":"2","n":-1.5E7,"b":false,"t":"true"}"#,
+            r#"3|-|upsert|{"id":"3","n":null,"b":null,"t":null}"#,
+            r#"4|-|upsert|{"id":"4","n":"007","b":"yes","t":"a\u0000b"}"#,
+            r#"5|-|upsert|{"id":"5","n":"1 ","b":"NaN","t":"N/A"}"#,
+        ]
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{EncodeError, Misfit};
 use crate::json::{Paths, Scanner, Walk, unescape};
 use crate::moment::{Moment, days};
 use std::borrow::Cow;
-use tidegate_domain::schema::{Column, ColumnType, Columns};
+use tidegate_domain::schema::{Column, ColumnType, Columns, DECIMAL_DIGITS_MAX};
 
 /// A value as its column holds it.
 #[derive(Debug, PartialEq)]
@@ -161,8 +161,11 @@ fn unquoted(inside: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A plain decimal without exponent, unscaled; none where digits would be lost.
+/// A decimal, unscaled; none where digits would be lost.
 fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
+    if let Some((digits, power)) = text.split_once(['e', 'E']) {
+        return decimal(&plain(digits, power.parse().ok()?)?, precision, scale);
+    }
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text),
@@ -181,6 +184,29 @@ fn decimal(text: &str, precision: u8, scale: u8) -> Option<i128> {
     })?;
     let limit = 10_i128.checked_pow(u32::from(precision))?;
     (unscaled < limit).then_some(if negative { -unscaled } else { unscaled })
+}
+
+/// A decimal times a power of ten, written without the power.
+fn plain(number: &str, power: i32) -> Option<String> {
+    const POWER_MAX: u32 = 2 * DECIMAL_DIGITS_MAX as u32;
+    if number.len() > POWER_MAX as usize || power.unsigned_abs() > POWER_MAX {
+        return None;
+    }
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", number),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let zeros = "0".repeat(power.unsigned_abs() as usize);
+    Some(if power >= 0 {
+        let moved = format!("{fraction}{zeros}");
+        let (behind, rest) = moved.split_at_checked(power.unsigned_abs() as usize)?;
+        format!("{sign}{whole}{behind}.{rest}")
+    } else {
+        let moved = format!("{zeros}{whole}");
+        let (rest, behind) = moved.split_at_checked(whole.len())?;
+        format!("{sign}0{rest}.{behind}{fraction}")
+    })
 }
 
 #[cfg(test)]
@@ -226,7 +252,17 @@ mod tests {
             (money, r#""-0.010""#, Some(Cell::Decimal(-1))),
             (money, "0.001", None),
             (money, "12345", None),
-            (money, "1e2", None),
+            (money, "1e2", Some(Cell::Decimal(10_000))),
+            (money, "-1.2345E+3", Some(Cell::Decimal(-123_450))),
+            (money, "1234.5E-1", Some(Cell::Decimal(12_345))),
+            (money, "0E0", Some(Cell::Decimal(0))),
+            (money, "1.5E7", None),
+            (money, "12E-3", None),
+            (money, "1E2147483648", None),
+            (money, "1E-999", None),
+            (money, "1e", None),
+            (money, "xE2", None),
+            (money, "éE-2", None),
             (money, r#"".5""#, None),
             (Date, r#""1970-01-02""#, Some(Cell::Date(1))),
             (Date, r#""1970-01-02T00:00:00Z""#, None),

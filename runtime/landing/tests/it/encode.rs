@@ -29,6 +29,7 @@ fn page(records: &str) -> Page {
         present: None,
         floor: None,
         pairs: None,
+        bare: Vec::new(),
     };
     let body = Bytes::from(records.to_owned());
     let sent_at_ms = 1_700_000_000_123;

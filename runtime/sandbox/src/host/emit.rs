@@ -8,6 +8,7 @@ use crate::sink::SinkError;
 use crate::source::StreamInfo;
 use crate::tombstone;
 use bytes::Bytes;
+use serde_json::Value;
 use std::sync::atomic::Ordering::Relaxed;
 use tidegate_domain::record::{CursorOrder, Operation};
 use tidegate_landing::cut::{self, BodyFormat, CutError, CutLimits, Pairs};
@@ -44,9 +45,12 @@ impl emit::Host for State {
         let body = self.table.get(&source)?;
         let (bytes, sent_at_ms) = (body.bytes.clone(), body.sent_at_ms);
         let mut outline = cut::Outline::default();
-        let emitted = self
-            .cut(&bytes, &to_landing(how), sent_at_ms, &mut outline)
-            .await;
+        let mut how = to_landing(how);
+        if how.format == BodyFormat::Csv {
+            let (reading, _) = self.reading()?;
+            how.bare = bare_fields(&reading.stream.schema);
+        }
+        let emitted = self.cut(&bytes, &how, sent_at_ms, &mut outline).await;
         self.table.get_mut(&source)?.outline = outline;
         emitted
     }
@@ -170,7 +174,27 @@ fn lines_of(stream: &StreamInfo, kind: Operation) -> cut::Extraction {
         present: None,
         floor: None,
         pairs: None,
+        bare: Vec::new(),
     }
+}
+
+/// The fields that a stream's schema says are booleans or numbers, and never texts.
+fn bare_fields(schema: &str) -> Vec<String> {
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    let is_bare = |kind: &Value| matches!(kind.as_str(), Some("boolean" | "integer" | "number"));
+    let never_text = |field: &Value| match field.get("type") {
+        Some(Value::Array(kinds)) => {
+            kinds.iter().any(is_bare) && kinds.iter().all(|kind| is_bare(kind) || kind == "null")
+        }
+        Some(kind) => is_bare(kind),
+        None => false,
+    };
+    let fields = schema.get("properties").and_then(Value::as_object);
+    let bare = fields
+        .into_iter()
+        .flatten()
+        .filter(|(_, field)| never_text(field));
+    bare.map(|(name, _)| name.clone()).collect()
 }
 
 fn to_landing(how: Extraction) -> cut::Extraction {
@@ -194,6 +218,7 @@ fn to_landing(how: Extraction) -> cut::Extraction {
             name: pairs.name,
             value: pairs.value,
         }),
+        bare: Vec::new(),
     }
 }
 
@@ -211,5 +236,25 @@ fn order(order: emit::CursorOrder) -> CursorOrder {
         emit::CursorOrder::Text => CursorOrder::Text,
         emit::CursorOrder::Number => CursorOrder::Number,
         emit::CursorOrder::Timestamp => CursorOrder::Timestamp,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare_fields;
+
+    #[test]
+    fn only_fields_that_are_never_texts_are_bare() {
+        let schema = r#"{"properties":{
+            "flag": {"type": ["boolean", "null"]},
+            "size": {"type": "integer"},
+            "sum": {"type": ["number", "null"], "format": "decimal"},
+            "any": {"type": ["string", "number", "boolean", "null"]},
+            "text": {"type": "string"},
+            "none": {"type": ["null"]},
+            "open": {}
+        }}"#;
+        assert_eq!(bare_fields(schema), ["flag", "size", "sum"]);
+        assert!(bare_fields("no schema").is_empty());
     }
 }

@@ -4,6 +4,7 @@ mod audit;
 mod commit;
 mod connectors;
 mod reads;
+mod tenants;
 mod writes;
 
 use super::SqliteStore;

@@ -2,10 +2,11 @@
 
 use super::SqliteStore;
 use super::encoding::decode_word;
+use super::failure::Failure;
 use crate::Error;
 use crate::grants::{GrantKey, GrantState, GrantStore, StoredGrant};
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tidegate_domain::id::{OwnerToken, TenantId};
 
 fn word(state: GrantState) -> &'static str {
@@ -17,57 +18,202 @@ fn word(state: GrantState) -> &'static str {
     }
 }
 
+/// Where the pair of a connection is kept.
+fn holder(database: &Connection, key: &GrantKey) -> Result<Option<String>, Failure> {
+    let found = database
+        .prepare_cached(
+            "SELECT holder FROM grant_uses WHERE tenant = ?1 AND connection = ?2 AND method = ?3",
+        )?
+        .query_row(
+            params![key.tenant.as_str(), key.connection.as_str(), key.method],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(found)
+}
+
+fn find(
+    database: &Connection,
+    tenant: &TenantId,
+    holder: String,
+) -> Result<Option<StoredGrant>, Failure> {
+    let found: Option<(u64, Vec<u8>, String, u64, u32)> = database
+        .prepare_cached(
+            "SELECT version, sealed, state, noted_ms, approvals FROM grants
+             WHERE tenant = ?1 AND holder = ?2",
+        )?
+        .query_row(params![tenant.as_str(), holder], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
+        })
+        .optional()?;
+    let Some((version, sealed, state, noted_at_ms, approvals)) = found else {
+        return Ok(None);
+    };
+    Ok(Some(StoredGrant {
+        holder,
+        version,
+        sealed,
+        state: decode_word("grant", &state)?,
+        noted_at_ms,
+        approvals,
+    }))
+}
+
+fn insert(
+    database: &Connection,
+    tenant: &TenantId,
+    holder: &str,
+    version: u64,
+    sealed: &[u8],
+) -> Result<bool, Failure> {
+    if version != 1 {
+        return Ok(false);
+    }
+    let stored = database
+        .prepare_cached(
+            "INSERT INTO grants (tenant, holder, version, sealed, state, noted_ms)
+             VALUES (?1, ?2, 1, ?3, ?4, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            holder,
+            sealed,
+            word(GrantState::Active)
+        ])?;
+    Ok(stored == 1)
+}
+
+fn replace(
+    database: &Connection,
+    tenant: &TenantId,
+    holder: &str,
+    version: u64,
+    sealed: &[u8],
+) -> Result<bool, Failure> {
+    let stored = database
+        .prepare_cached(
+            "UPDATE grants SET version = ?3, sealed = ?4, state = ?5, refresh_owner = NULL,
+                    noted_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)
+             WHERE tenant = ?1 AND holder = ?2 AND version = ?3 - 1",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            holder,
+            version,
+            sealed,
+            word(GrantState::Active)
+        ])?;
+    Ok(stored == 1)
+}
+
+fn use_of(database: &Connection, key: &GrantKey, holder: &str) -> Result<(), Failure> {
+    database
+        .prepare_cached(
+            "INSERT OR REPLACE INTO grant_uses (tenant, connection, method, holder)
+             VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            key.tenant.as_str(),
+            key.connection.as_str(),
+            key.method,
+            holder
+        ])?;
+    Ok(())
+}
+
+/// Tokens do not outlive what they were given for.
+pub(super) fn forget_connection(
+    database: &Connection,
+    tenant: &TenantId,
+    connection: &str,
+) -> Result<(), Failure> {
+    database
+        .prepare_cached("DELETE FROM grant_uses WHERE tenant = ?1 AND connection = ?2")?
+        .execute(params![tenant.as_str(), connection])?;
+    remove_unused(database, tenant)
+}
+
+fn remove_unused(database: &Connection, tenant: &TenantId) -> Result<(), Failure> {
+    database
+        .prepare_cached(
+            "DELETE FROM grants WHERE tenant = ?1 AND holder NOT IN (
+                 SELECT holder FROM grant_uses WHERE tenant = ?1)",
+        )?
+        .execute([tenant.as_str()])?;
+    Ok(())
+}
+
 #[async_trait]
 impl GrantStore for SqliteStore {
     async fn grant(&self, key: &GrantKey) -> Result<Option<StoredGrant>, Error> {
         let key = key.clone();
-        self.read("grant", move |database| {
-            let found: Option<(u64, Vec<u8>, String, u64)> = database
-                .prepare_cached(
-                    "SELECT version, sealed, state, noted_ms FROM grants
-                     WHERE tenant = ?1 AND connection = ?2 AND method = ?3",
-                )?
-                .query_row(
-                    params![key.tenant.as_str(), key.connection.as_str(), key.method],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-                )
-                .optional()?;
-            found
-                .map(|(version, sealed, state, noted_at_ms)| {
-                    let state = decode_word("grant", &state)?;
-                    Ok(StoredGrant {
-                        version,
-                        sealed,
-                        state,
-                        noted_at_ms,
-                    })
-                })
-                .transpose()
+        self.read("grant", move |database| match holder(database, &key)? {
+            Some(holder) => find(database, &key.tenant, holder),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn held_grant(
+        &self,
+        tenant: &TenantId,
+        holder: &str,
+    ) -> Result<Option<StoredGrant>, Error> {
+        let (tenant, holder) = (tenant.clone(), holder.to_owned());
+        self.read("held grant", move |database| {
+            find(database, &tenant, holder)
         })
         .await
     }
 
     async fn put_grant(&self, key: &GrantKey, version: u64, sealed: &[u8]) -> Result<bool, Error> {
         let (key, sealed) = (key.clone(), sealed.to_vec());
-        let sql = if version == 1 {
-            "INSERT INTO grants (tenant, connection, method, version, sealed, state, noted_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, CAST(unixepoch('subsec') * 1000 AS INTEGER))
-             ON CONFLICT DO NOTHING"
-        } else {
-            "UPDATE grants SET version = ?4, sealed = ?5, state = ?6, refresh_owner = NULL,
-                    noted_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)
-             WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4 - 1"
-        };
         self.write("put grant", move |database| {
-            let stored = database.prepare_cached(sql)?.execute(params![
-                key.tenant.as_str(),
-                key.connection.as_str(),
-                key.method,
-                version,
-                sealed,
-                word(GrantState::Active)
-            ])?;
-            Ok(stored == 1)
+            if let Some(holder) = holder(database, &key)? {
+                return replace(database, &key.tenant, &holder, version, &sealed);
+            }
+            let holder = key.own_holder();
+            let stored = insert(database, &key.tenant, &holder, version, &sealed)?;
+            if stored {
+                use_of(database, &key, &holder)?;
+            }
+            Ok(stored)
+        })
+        .await
+    }
+
+    async fn share_grant(
+        &self,
+        key: &GrantKey,
+        holder: &str,
+        version: u64,
+        sealed: &[u8],
+    ) -> Result<Option<u32>, Error> {
+        let (key, holder, sealed) = (key.clone(), holder.to_owned(), sealed.to_vec());
+        self.write("share grant", move |database| {
+            let stored = match version {
+                1 => insert(database, &key.tenant, &holder, version, &sealed)?,
+                _ => replace(database, &key.tenant, &holder, version, &sealed)?,
+            };
+            if !stored {
+                return Ok(None);
+            }
+            use_of(database, &key, &holder)?;
+            remove_unused(database, &key.tenant)?;
+            let approvals = database
+                .prepare_cached(
+                    "UPDATE grants SET approvals = approvals + (version > 1)
+                     WHERE tenant = ?1 AND holder = ?2 RETURNING approvals",
+                )?
+                .query_row(params![key.tenant.as_str(), holder], |row| row.get(0))?;
+            Ok(Some(approvals))
         })
         .await
     }
@@ -85,7 +231,9 @@ impl GrantStore for SqliteStore {
                 .prepare_cached(
                     "UPDATE grants SET refresh_owner = ?5, refresh_expires_ms =
                             CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?6
-                     WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4
+                     WHERE tenant = ?1 AND version = ?4 AND holder = (
+                           SELECT holder FROM grant_uses
+                           WHERE tenant = ?1 AND connection = ?2 AND method = ?3)
                        AND (refresh_owner IS NULL OR refresh_owner = ?5 OR refresh_expires_ms
                             <= CAST(unixepoch('subsec') * 1000 AS INTEGER))",
                 )?
@@ -116,7 +264,9 @@ impl GrantStore for SqliteStore {
                     "UPDATE grants SET version = version + 1, sealed = ?6, state = ?7,
                             refresh_owner = NULL,
                             noted_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER)
-                     WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4
+                     WHERE tenant = ?1 AND version = ?4 AND holder = (
+                           SELECT holder FROM grant_uses
+                           WHERE tenant = ?1 AND connection = ?2 AND method = ?3)
                        AND refresh_owner = ?5",
                 )?
                 .execute(params![
@@ -147,7 +297,9 @@ impl GrantStore for SqliteStore {
                     "UPDATE grants SET state = ?6, refresh_owner = NULL,
                             noted_ms = CASE state WHEN ?6 THEN noted_ms
                                        ELSE CAST(unixepoch('subsec') * 1000 AS INTEGER) END
-                     WHERE tenant = ?1 AND connection = ?2 AND method = ?3 AND version = ?4
+                     WHERE tenant = ?1 AND version = ?4 AND holder = (
+                           SELECT holder FROM grant_uses
+                           WHERE tenant = ?1 AND connection = ?2 AND method = ?3)
                        AND refresh_owner = ?5",
                 )?
                 .execute(params![
@@ -169,9 +321,11 @@ impl GrantStore for SqliteStore {
         limit: usize,
     ) -> Result<Vec<GrantKey>, Error> {
         self.read("idle grants", move |database| {
+            // Any connection that uses a grant can keep it alive.
             let mut statement = database.prepare_cached(
-                "SELECT tenant, connection, method FROM grants
-                 WHERE state = 'active' AND noted_ms < ?1 ORDER BY noted_ms LIMIT ?2",
+                "SELECT tenant, connection, method FROM grants JOIN grant_uses USING (tenant, holder)
+                 WHERE state = 'active' AND noted_ms < ?1
+                 GROUP BY tenant, holder ORDER BY noted_ms LIMIT ?2",
             )?;
             let rows = statement.query_map(params![noted_before_ms, limit as u64], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -194,13 +348,14 @@ impl GrantStore for SqliteStore {
         self.write("remove grant", move |database| {
             let removed = database
                 .prepare_cached(
-                    "DELETE FROM grants WHERE tenant = ?1 AND connection = ?2 AND method = ?3",
+                    "DELETE FROM grant_uses WHERE tenant = ?1 AND connection = ?2 AND method = ?3",
                 )?
                 .execute(params![
                     key.tenant.as_str(),
                     key.connection.as_str(),
                     key.method
                 ])?;
+            remove_unused(database, &key.tenant)?;
             Ok(removed == 1)
         })
         .await
@@ -270,9 +425,11 @@ impl GrantStore for SqliteStore {
     async fn destroy_data_key(&self, tenant: &TenantId) -> Result<bool, Error> {
         let tenant = tenant.clone();
         self.write("destroy data key", move |database| {
-            database
-                .prepare_cached("DELETE FROM grants WHERE tenant = ?1")?
-                .execute([tenant.as_str()])?;
+            for table in ["grants", "grant_uses"] {
+                database
+                    .prepare_cached(&format!("DELETE FROM {table} WHERE tenant = ?1"))?
+                    .execute([tenant.as_str()])?;
+            }
             let destroyed = database
                 .prepare_cached("DELETE FROM data_keys WHERE tenant = ?1")?
                 .execute([tenant.as_str()])?;

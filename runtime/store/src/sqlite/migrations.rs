@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_schemas.sql"),
     include_str!("migrations/0005_limits.sql"),
     include_str!("migrations/0006_grants.sql"),
+    include_str!("migrations/0007_grant_uses.sql"),
 ];
 
 /// Brings the schema to this build's version.

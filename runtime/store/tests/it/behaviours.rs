@@ -41,6 +41,7 @@ macro_rules! for_each_behaviour {
             grants::a_new_authorisation_ends_a_refresh;
             grants::the_first_data_key_stays;
             grants::a_grant_says_since_when_it_is_as_it_is;
+            grants::connections_share_a_grant_until_the_last_of_them_ends;
             grants::a_data_key_is_rewrapped_once_and_destroyed_with_its_grants;
             kv::values_are_set_replaced_and_removed;
             kv::keys_are_listed_by_prefix_in_order;

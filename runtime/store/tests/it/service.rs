@@ -76,7 +76,7 @@ async fn a_database_of_the_first_schema_is_upgraded_with_all_it_holds() {
     first_schema(&dir);
     let store = open(&dir);
     let version = raw(&dir).pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-    assert_eq!(version.unwrap(), 6);
+    assert_eq!(version.unwrap(), 7);
     let row = store.load(&key("s")).await.unwrap();
     assert_eq!((row.staged, row.epoch, row.log_tail), (state(1), 4, 7));
     assert_eq!(row.intents.len(), 1);

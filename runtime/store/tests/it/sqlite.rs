@@ -148,7 +148,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
             .pragma_update(None, "user_version", version)
             .unwrap();
         let refused = SqliteStore::open(dir.path()).err().unwrap();
-        assert!(matches!(refused, Error::Schema { found, known: 6 } if found == version));
+        assert!(matches!(refused, Error::Schema { found, known: 7 } if found == version));
         let left = raw(&dir).pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
         assert_eq!(left.unwrap(), version);
     }

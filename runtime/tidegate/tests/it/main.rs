@@ -5,6 +5,7 @@
 mod apply;
 mod as_code;
 mod bad_input;
+mod bodies;
 mod crash;
 mod guests;
 mod kills;

@@ -41,6 +41,19 @@ pub struct Limit {
     pub(crate) per_ms: u64,
     pub(crate) remaining_header: Option<String>,
     pub(crate) reset_header: Option<String>,
+    pub(crate) costs: Costs,
+}
+
+/// What the contract says in the manifest's `extra` of a limit: which requests it
+/// counts how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Costs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_header: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_pointer: Option<String>,
 }
 
 impl Limit {
@@ -53,6 +66,7 @@ impl Limit {
             per_ms,
             remaining_header: None,
             reset_header: None,
+            costs: Costs::default(),
         }
     }
 
@@ -112,6 +126,27 @@ impl Limit {
     #[must_use]
     pub fn reset_header(mut self, name: impl Into<String>) -> Self {
         self.reset_header = Some(name.into());
+        self
+    }
+
+    /// Counts a request as one unit, whatever it costs in others of its bucket.
+    #[must_use]
+    pub fn counting_requests(mut self) -> Self {
+        self.costs.counts = Some("requests");
+        self
+    }
+
+    /// Response header that says what the request really cost.
+    #[must_use]
+    pub fn cost_header(mut self, name: impl Into<String>) -> Self {
+        self.costs.cost_header = Some(name.into());
+        self
+    }
+
+    /// JSON pointer into small answers to what the request really cost.
+    #[must_use]
+    pub fn cost_pointer(mut self, pointer: impl Into<String>) -> Self {
+        self.costs.cost_pointer = Some(pointer.into());
         self
     }
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Connector, Directive, Extraction, Failure, Host, Manifest, Outcome, Pages, Partition, Plan,
-    Read, Request, Source, Stream, Target,
+    Connector, CursorOrder, Directive, Extraction, Failure, Host, Manifest, Mark, Outcome, Pages,
+    Partition, Plan, Read, Request, Source, Stream, Target,
     testing::{Answer, Job, MemoryHost},
 };
 
@@ -43,10 +43,17 @@ impl Source for Numbers {
     }
 
     fn read(host: &Host, read: Read<Self>) -> Result<Outcome<Self>, Failure> {
-        let pages = Pages::new(host, &read.stream, Extraction::json("/items").key("/id"));
+        let how = Extraction::json("/items")
+            .key("/id")
+            .cursor("/time", CursorOrder::Number);
+        let pages = Pages::new(host, &read.stream, how)
+            .ending_when(|page| page.max_cursor.as_deref() == Some("99"));
         let ask = |way: &str, after: &str| {
-            host.fetch(&Request::get("api", "/").query(way, after))?
-                .success()
+            let response = host.fetch(&Request::get("api", "/").query(way, after))?;
+            match response.status {
+                410 => Err(Failure::StaleCursor("forgotten".to_owned())),
+                _ => response.success(),
+            }
         };
         let text = read
             .cursor
@@ -67,6 +74,30 @@ impl Source for Numbers {
                     .unwrap_or_default(),
                 |offset| ask("offset", &offset.to_string()),
                 |offset| json!(offset),
+            ),
+            "number" | "empty" => pages.by_number(
+                (read.partition.slice == "number").then_some("/next"),
+                read.cursor.as_ref().and_then(Value::as_u64).unwrap_or(1),
+                |number| ask("offset", &((number - 1) * 3).to_string()),
+                |number| json!(number),
+            ),
+            "still" => {
+                pages.until_still(3, |number| ask("offset", &((number - 1) * 3).to_string()))
+            }
+            "mark" => pages.by_mark(
+                read.cursor
+                    .as_ref()
+                    .and_then(|saved| serde_json::from_value::<Mark>(saved.clone()).ok()),
+                |mark| match mark {
+                    None => ask("key", "-1"),
+                    Some(Mark { time, key }) => {
+                        // Three records share a time, so that alone it says too little.
+                        let key: u64 = key.parse().expect("a number");
+                        assert_eq!(*time, (key / 3).to_string());
+                        ask("key", &key.to_string())
+                    }
+                },
+                |mark| json!(mark),
             ),
             _ => pages.by_key(
                 Some("/total"),
@@ -89,7 +120,9 @@ fn serve(count: i64) -> impl FnMut(&Request) -> Answer {
         let after: i64 = after.parse().unwrap();
         let first = if way == "key" { after + 1 } else { after };
         let end = (first + 3).min(count);
-        let items: Vec<Value> = (first..end).map(|id| json!({"id": id})).collect();
+        let items: Vec<Value> = (first..end)
+            .map(|id| json!({"id": id, "time": id / 3}))
+            .collect();
         let next = (end < count).then(|| end.to_string());
         Answer::json(&json!({"items": items, "next": next, "total": count - first}))
     }
@@ -103,7 +136,7 @@ fn keys(memory: &MemoryHost) -> Vec<i64> {
         .collect()
 }
 
-const WAYS: [&str; 3] = ["token", "offset", "key"];
+const WAYS: [&str; 6] = ["token", "offset", "key", "number", "empty", "mark"];
 
 #[test]
 fn every_way_reads_every_record_once_and_saves_between_pages() {
@@ -167,8 +200,8 @@ fn a_failure_keeps_what_was_saved_and_loses_the_rest() {
 
 #[test]
 fn a_page_that_leads_back_to_itself_is_a_protocol_failure() {
-    for way in ["token", "key"] {
-        let same = json!({"items": [{"id": 1}], "next": "1", "total": 9});
+    for way in ["token", "key", "mark"] {
+        let same = json!({"items": [{"id": 1, "time": 0}], "next": "1", "total": 9});
         let memory = MemoryHost::new(move |_| Answer::json(&same));
         let failure = memory
             .run::<Numbers>(&Job::new("n"), &way.to_owned())
@@ -188,4 +221,84 @@ fn an_empty_list_is_done_at_once() {
         assert!(matches!(outcome, Outcome::Done(_)), "{way}");
         assert!(memory.saves().is_empty(), "{way}");
     }
+}
+
+#[test]
+fn a_walk_ends_early_where_a_page_is_enough() {
+    for way in WAYS {
+        let beyond = json!({"items": [{"id": 1, "time": 99}], "next": "1", "total": 9});
+        let memory = MemoryHost::new(move |_| Answer::json(&beyond));
+        let outcome = memory
+            .run::<Numbers>(&Job::new("n"), &way.to_owned())
+            .unwrap();
+        assert!(matches!(outcome, Outcome::Done(_)), "{way}");
+        assert_eq!(
+            (keys(&memory), memory.requests().len()),
+            (vec![1], 1),
+            "{way}"
+        );
+    }
+}
+
+#[test]
+fn a_saved_token_that_was_forgotten_begins_the_list_anew_and_a_fresh_one_is_a_failure() {
+    let mut remote = serve(7);
+    let memory = MemoryHost::new(move |request| match request.parameter("token") {
+        Some("6") => Answer::status(410),
+        _ => remote(request),
+    });
+    let saved = Job {
+        state: Some(json!("6")),
+        ..Job::new("n")
+    };
+    let failure = memory
+        .run::<Numbers>(&saved, &"token".to_owned())
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Protocol(_)), "{failure}");
+    let asked: Vec<String> = memory
+        .requests()
+        .iter()
+        .map(|request| request.parameter("token").unwrap().to_owned())
+        .collect();
+    assert_eq!(asked, ["6", "0", "3", "6"]);
+}
+
+/// Nine records, three a page, of which one leaves before each of these requests.
+fn leaving(before: Vec<usize>) -> MemoryHost {
+    let mut ids: Vec<usize> = (0..9).collect();
+    let mut number = 0;
+    MemoryHost::new(move |request| {
+        number += 1;
+        if before.contains(&number) {
+            ids.remove(0);
+        }
+        let offset: usize = request.parameter("offset").unwrap().parse().unwrap();
+        let items = ids.iter().skip(offset).take(3);
+        let items: Vec<Value> = items.map(|id| json!({"id": id, "time": 0})).collect();
+        Answer::json(&json!({"items": items}))
+    })
+}
+
+#[test]
+fn a_set_that_records_leave_is_read_until_nothing_leaves() {
+    for (before, readings) in [(vec![], 2), (vec![2], 2), (vec![2, 6], 3)] {
+        let memory = leaving(before.clone());
+        memory
+            .run::<Numbers>(&Job::new("n"), &"still".to_owned())
+            .unwrap();
+        let mut seen = keys(&memory);
+        seen.sort_unstable();
+        seen.dedup();
+        let left: Vec<i64> = (before.len() as i64..9).collect();
+        assert!(
+            left.iter().all(|id| seen.contains(id)),
+            "{before:?}: {seen:?}"
+        );
+        assert_eq!(memory.requests().len().div_ceil(4), readings, "{before:?}");
+    }
+    let memory = leaving(vec![2, 6, 10]);
+    let failure = memory
+        .run::<Numbers>(&Job::new("n"), &"still".to_owned())
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Transient(_)), "{failure}");
 }

@@ -42,6 +42,21 @@ impl Answer {
         }))
     }
 
+    /// A status code with a JSON body.
+    #[must_use]
+    pub fn refusal(status: u16, body: &Value) -> Self {
+        Self::json(body).with_status(status)
+    }
+
+    /// Another status code than 200.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        if let Ok(content) = &mut self.0 {
+            content.status = status;
+        }
+        self
+    }
+
     /// No answer.
     #[must_use]
     pub fn fault(fault: HttpFault) -> Self {

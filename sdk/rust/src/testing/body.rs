@@ -1,6 +1,6 @@
 //! Bodies behind handles, for seeing and for blind connectors.
 
-use std::fmt;
+use std::{cell::OnceCell, fmt};
 
 use serde_json::Value;
 
@@ -23,6 +23,8 @@ pub(crate) struct Body {
     pub(super) bytes: Vec<u8>,
     /// Set for a blind connector: the pointers that it is answered.
     pub(super) allowed: Option<Vec<String>>,
+    /// What the bytes say, once somebody asked.
+    document: OnceCell<Value>,
 }
 
 impl fmt::Debug for Body {
@@ -32,6 +34,14 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
+    pub(super) fn new(bytes: Vec<u8>, allowed: Option<Vec<String>>) -> Self {
+        Self {
+            bytes,
+            allowed,
+            document: OnceCell::new(),
+        }
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -84,8 +94,14 @@ impl Body {
             )));
         }
         pointer::check(pointer).map_err(HttpFault::Invalid)?;
-        let value: Value = serde_json::from_slice(&self.bytes)
-            .map_err(|error| HttpFault::Protocol(error.to_string()))?;
-        Ok(value.pointer(pointer).cloned())
+        if self.document.get().is_none() {
+            let parsed = serde_json::from_slice(&self.bytes)
+                .map_err(|error| HttpFault::Protocol(error.to_string()))?;
+            self.document.get_or_init(|| parsed);
+        }
+        let document = self.document.get();
+        Ok(document
+            .and_then(|document| document.pointer(pointer))
+            .cloned())
     }
 }

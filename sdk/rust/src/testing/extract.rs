@@ -90,7 +90,12 @@ fn elements(body: &[u8], how: &Extraction) -> Result<Vec<Value>, EmitFault> {
         Format::Csv => csv::Reader::from_reader(body)
             .deserialize::<BTreeMap<String, String>>()
             .map(|row| row.map_err(|error| EmitFault::Malformed(error.to_string())))
-            .map(|row| Ok(serde_json::json!(row?)))
+            .map(|row| {
+                // CSV has no null of its own.
+                let filled = |text: String| (!text.is_empty()).then_some(text);
+                let row = row?.into_iter().map(|(name, text)| (name, filled(text)));
+                Ok(serde_json::json!(row.collect::<BTreeMap<_, _>>()))
+            })
             .collect(),
     }
 }

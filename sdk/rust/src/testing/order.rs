@@ -24,10 +24,20 @@ fn number(left: &str, right: &str) -> Option<Ordering> {
         .partial_cmp(&right.parse::<f64>().ok()?)
 }
 
-/// RFC 3339, or milliseconds since the epoch.
+/// A moment as remote systems write it, in milliseconds since the epoch.
+#[must_use]
+pub fn epoch_ms(text: &str) -> Option<u64> {
+    u64::try_from(moment(text)?.as_millisecond()).ok()
+}
+
+/// RFC 3339, the same with a blank and no zone (UTC), or milliseconds since the epoch.
 fn moment(text: &str) -> Option<jiff::Timestamp> {
     match text.parse::<i64>() {
         Ok(ms) => jiff::Timestamp::from_millisecond(ms).ok(),
+        Err(_) if text.as_bytes().get(10) == Some(&b' ') => {
+            let civil: jiff::civil::DateTime = text.parse().ok()?;
+            jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
+        }
         Err(_) => text.parse().ok(),
     }
 }

@@ -110,10 +110,7 @@ impl Platform {
             .blind_for
             .as_ref()
             .and_then(|manifest| blind_pointers(manifest, request));
-        let inner = Body {
-            bytes: content.body,
-            allowed,
-        };
+        let inner = Body::new(content.body, allowed);
         let body = crate::Body { inner };
         Ok(Response {
             status: content.status,

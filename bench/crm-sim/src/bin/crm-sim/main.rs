@@ -2,6 +2,8 @@
 
 mod hubspot;
 mod intercom;
+mod leadsquared;
+mod pipedrive;
 mod salesforce;
 
 use std::io::Write as _;
@@ -20,7 +22,9 @@ struct Arguments {
 enum Api {
     Hubspot(hubspot::Arguments),
     Intercom(intercom::Arguments),
+    Pipedrive(pipedrive::Arguments),
     Salesforce(Box<salesforce::Arguments>),
+    Leadsquared(leadsquared::Arguments),
 }
 
 #[tokio::main]
@@ -28,7 +32,9 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().api {
         Api::Hubspot(arguments) => hubspot::run(arguments, announce, stopped()).await,
         Api::Intercom(arguments) => intercom::run(arguments, announce, stopped()).await,
+        Api::Pipedrive(arguments) => pipedrive::run(arguments, announce, stopped()).await,
         Api::Salesforce(arguments) => salesforce::run(*arguments, announce, stopped()).await,
+        Api::Leadsquared(arguments) => leadsquared::run(arguments, announce, stopped()).await,
     }
 }
 
@@ -43,7 +49,8 @@ fn announce(line: &Value) -> anyhow::Result<()> {
     reason = "a process that prints its one line of JSON has nowhere else to warn"
 )]
 async fn stopped() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("no signals can be received, so the simulator ends: {error}");
+    // Where no signals can be received, it ends with the process that holds it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -15,11 +15,14 @@ const REMEMBERED_MAX: usize = 64;
 /// Sort key and id of a record.
 type Place = (i64, u64);
 
+/// What was found for a query at a revision of the records.
+type Remembered<T> = Mutex<HashMap<String, (u64, T)>>;
+
 /// What earlier pages of the same searches found out, as long as no record changes.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    totals: Mutex<HashMap<String, (u64, u64)>>,
-    sorted: Mutex<HashMap<String, (u64, Arc<Vec<Place>>)>>,
+    totals: Remembered<u64>,
+    sorted: Remembered<Arc<Vec<Place>>>,
 }
 
 /// What a page says besides its records.
@@ -258,7 +261,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn remember<T>(answers: &Mutex<HashMap<String, T>>, key: String, answer: T) {
+fn remember<T>(answers: &Remembered<T>, key: String, answer: (u64, T)) {
     let mut answers = lock(answers);
     if answers.len() >= REMEMBERED_MAX {
         answers.clear();

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::reply::Reply;
 use super::route::{Route, Target};
-use super::{describe, query, replication, service};
+use super::{bulk, collections, composite, describe, ingest, query, replication, service, writes};
 use crate::salesforce::object::Object;
 use crate::salesforce::org::{Collection, Org};
 use crate::salesforce::problem::Problem;
@@ -32,6 +32,12 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn version(&self) -> &str {
         &self.route.version
+    }
+
+    /// `62` of `62.0`.
+    pub(super) fn major(&self) -> u32 {
+        let major = self.version().split('.').next();
+        major.and_then(|major| major.parse().ok()).unwrap_or(0)
     }
 
     /// The object that a path names.
@@ -75,6 +81,7 @@ impl Call {
 /// Answers a request of the data API.
 pub(super) fn dispatch(call: &Call) -> Result<Reply, Problem> {
     let get = call.method == Method::GET || call.method == Method::HEAD;
+    let post = call.method == Method::POST;
     match &call.route.target {
         Target::Identity(who) if get || call.method == Method::POST => {
             service::identity(call, who.as_ref())
@@ -93,6 +100,21 @@ pub(super) fn dispatch(call: &Call) -> Result<Reply, Problem> {
         Target::ExternalId(name, field, value) if get => {
             query::by_external_id(call, name, field, value)
         }
+        Target::Sobject(name) if post => writes::create(call, name),
+        Target::Record(name, id) => writes::change(call, name, id),
+        Target::ExternalId(name, field, value) => writes::by_external_id(call, name, field, value),
+        Target::Collections(path) => collections::collections(call, path),
+        Target::Batch if post => composite::batch(call),
+        Target::Composite if post => composite::composite(call),
+        Target::BulkQueries if get => Ok(bulk::list(call)),
+        Target::BulkQueries if post => bulk::create(call),
+        Target::BulkQuery(id) => bulk::one(call, id),
+        Target::BulkResults(id) if get => bulk::results(call, id),
+        Target::Ingests if get => Ok(ingest::list(call)),
+        Target::Ingests if post => ingest::create(call),
+        Target::Ingest(id) => ingest::one(call, id),
+        Target::IngestBatches(id) if call.method == Method::PUT => ingest::upload(call, id),
+        Target::IngestResults(id, name) if get => ingest::results(call, id, name),
         Target::Authorize
         | Target::Token
         | Target::Revoke

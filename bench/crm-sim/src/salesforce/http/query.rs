@@ -19,7 +19,8 @@ use crate::salesforce::soql::{
     Flavour, Found, Place, Query, compile, json_field, json_row, open_record,
 };
 use crate::salesforce::values::Reading;
-use crate::salesforce::wire_id::parse_wire_id;
+use crate::salesforce::wire_id::{parse_wire_id, wire_text};
+use crate::salesforce::write;
 
 /// Records of a page, unless the client asks for fewer.
 const BATCH_DEFAULT: u64 = 2000;
@@ -240,45 +241,25 @@ pub(super) fn by_external_id(
     value: &str,
 ) -> Result<Reply, Problem> {
     let collection = call.collection(name)?;
-    let found = matching(call, collection, field, value)?;
+    let found = write::matching(&call.org, collection.object, field, value)?;
     match found.as_slice() {
         [] => Err(Problem::not_found()),
         [number] => one(call, collection, *number),
-        many => {
-            let urls: Vec<String> = many
-                .iter()
-                .map(|number| record_url(collection.object, *number, call.version()))
-                .collect();
-            Ok(Reply::value(300, &json!(urls)))
-        }
+        many => Ok(record_urls(call, collection.object, many)),
     }
+}
+
+/// The answer where an external id names several records.
+pub(super) fn record_urls(call: &Call, object: Object, numbers: &[u64]) -> Reply {
+    let urls = numbers.iter();
+    let urls = urls.map(|number| record_url(object, *number, call.version()));
+    Reply::value(300, &json!(urls.collect::<Vec<String>>()))
 }
 
 /// `/services/data/vNN.0/sobjects/{object}/{id}`.
 pub(super) fn record_url(object: Object, number: u64, version: &str) -> String {
-    let id = crate::salesforce::wire_id::wire_text(object.prefix(), number);
+    let id = wire_text(object.prefix(), number);
     format!("/services/data/v{version}/sobjects/{}/{id}", object.name())
-}
-
-/// The live records whose external id is this text.
-pub(super) fn matching(
-    call: &Call,
-    collection: &Collection,
-    field: &str,
-    value: &str,
-) -> Result<Vec<u64>, Problem> {
-    let schema = collection.schema();
-    let known = schema.field(field).filter(|field| field.external_id);
-    let field = known.ok_or_else(|| {
-        Problem::new(
-            404,
-            "NOT_FOUND",
-            "Provided external ID field does not exist or is not accessible: ".to_owned() + field,
-        )
-    })?;
-    Ok(crate::salesforce::lookup::live(
-        &call.org, collection, &schema, field, value,
-    ))
 }
 
 /// `GET .../sobjects/Attachment/{id}/Body`: the bytes themselves.

@@ -1,6 +1,7 @@
 //! What a query finds, page by page, without a look at more records than it must.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::compile::{Key, Query};
 use super::filter::{Comparable, value};
 use crate::overlay::Overlay;
 use crate::records::{Moment, Records, Shown, Snapshot, TimeOrder, View};
-use crate::salesforce::org::{Collection, Org, Purged};
+use crate::salesforce::org::{Collection, Org};
 use crate::salesforce::schema::Source;
 use crate::salesforce::values::Reading;
 
@@ -19,6 +20,8 @@ pub(crate) struct Found {
     pub(crate) query: Arc<Query>,
     access: Access,
     snapshot: Snapshot,
+    /// Records that had left the recycle bin at the snapshot.
+    purged: Arc<BTreeSet<u64>>,
     /// Records that the query found when it was asked, `LIMIT` and `OFFSET` applied.
     pub(crate) total: u64,
 }
@@ -55,6 +58,7 @@ impl Found {
     pub(crate) fn new(org: &Org, query: Query, snapshot: Snapshot) -> Found {
         let mut found = Found {
             access: natural(&query).unwrap_or_else(|| Access::Listed(Arc::default())),
+            purged: org.collection(query.object).purged().records,
             query: Arc::new(query),
             snapshot,
             total: 0,
@@ -88,7 +92,7 @@ impl Found {
     ) -> (u64, Option<Place>) {
         let collection = org.collection(self.query.object);
         let overlay = collection.records.overlay();
-        let purged = collection.purged();
+        let purged = self.purged(collection);
         let offset = match place.after {
             After::Nothing => self.query.offset,
             After::Record(_) | After::Listed(_) => 0,
@@ -127,13 +131,22 @@ impl Found {
         (shown, next)
     }
 
+    /// Records that are in the recycle bin no longer, as far as this walk knows.
+    fn purged(&self, collection: &Collection) -> Arc<BTreeSet<u64>> {
+        if self.snapshot == Snapshot::NOW {
+            collection.purged().records
+        } else {
+            Arc::clone(&self.purged)
+        }
+    }
+
     /// Every matching record from a place on, each with the place after it.
     fn walk<'a>(
         &'a self,
         org: &'a Org,
         collection: &'a Collection,
         overlay: &'a Overlay,
-        purged: &'a Purged,
+        purged: &'a BTreeSet<u64>,
         after: After,
     ) -> Box<dyn Iterator<Item = (After, View<'a>)> + 'a> {
         let records = &collection.records;
@@ -149,8 +162,7 @@ impl Found {
             let rest = ids.iter().enumerate().skip(from);
             return Box::new(rest.filter_map(move |(at, id)| {
                 let view = records.view_at(overlay, *id, self.snapshot)?;
-                let admitted =
-                    shown.admits(view.archived_ms.is_some()) && !purged.records.contains(id);
+                let admitted = shown.admits(view.archived_ms.is_some()) && !purged.contains(id);
                 admitted.then_some((After::Listed(at + 1), view))
             }));
         }
@@ -159,7 +171,7 @@ impl Found {
         let mut scratch = Vec::new();
         Box::new(views.filter_map(move |view| {
             let id = view.row.id;
-            if view.archived_ms.is_some() && purged.records.contains(&id) {
+            if view.archived_ms.is_some() && purged.contains(&id) {
                 return None;
             }
             let reading = Reading {
@@ -236,8 +248,9 @@ impl Found {
         let collection = org.collection(self.query.object);
         let records = &collection.records;
         let overlay = records.overlay();
-        let purged = collection.purged();
-        if self.is_exact() && self.shown() == Some(Shown::Live) && self.snapshot == Snapshot::NOW {
+        let purged = self.purged(collection);
+        let current = self.snapshot == Snapshot::NOW || self.snapshot == overlay.snapshot();
+        if self.is_exact() && self.shown() == Some(Shown::Live) && current {
             match &self.access {
                 Access::ById(range) => return count_ids(records, &overlay, range),
                 Access::ByTime(range, _) => {
@@ -288,9 +301,8 @@ impl Found {
             }
         }
         matches.sort_unstable_by(by_keys);
-        let purged = collection.purged();
         let ids = matches.into_iter().map(|(_, id)| id);
-        ids.filter(|id| !purged.records.contains(id)).collect()
+        ids.filter(|id| !self.purged.contains(id)).collect()
     }
 
     /// Records that may match, in no order.

@@ -47,6 +47,5 @@ async fn answers_that_fail_carry_the_headers_too() {
     assert_eq!(answer.status, 404);
     assert_eq!(answer.header("x-ratelimit-limit"), Some("1667"));
     assert_eq!(answer.header("status"), Some("404 Not Found"));
-    assert!(answer.header("etag").unwrap().starts_with("W/\""));
     assert!(answer.header("x-runtime").is_some());
 }

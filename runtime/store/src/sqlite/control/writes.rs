@@ -1,12 +1,12 @@
 //! The writes of a commit, each in a few statements.
 
 use super::commit::{Change, not_found};
-use super::connectors;
+use super::{connectors, tenants};
 use crate::Error;
 use crate::control::{DocumentKind, Expected, Reference, TenantState, Write};
 use crate::sqlite::encoding::encode_word;
 use crate::sqlite::failure::Failure;
-use crate::sqlite::{events, queue, schedules, schemas};
+use crate::sqlite::{events, grants, queue, schedules, schemas};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tidegate_domain::id::Sha256;
 
@@ -27,7 +27,7 @@ pub(super) fn touch_key(database: &Connection, id: &str, at_ms: u64) -> Result<(
 }
 
 /// Compares what is there with what the caller expects.
-fn check(what: &str, expected: Expected, found: Option<u64>) -> Result<(), Failure> {
+pub(super) fn check(what: &str, expected: Expected, found: Option<u64>) -> Result<(), Failure> {
     let right = match expected {
         Expected::Any => true,
         Expected::Absent => found.is_none(),
@@ -54,6 +54,7 @@ impl Change<'_> {
                 state,
                 jobs_max,
             } => self.put_tenant(*expected, title, *state, *jobs_max),
+            Write::DeleteTenant { expected } => tenants::delete(self, *expected),
             Write::PutKey { .. } => self.put_key(write),
             Write::RevokeKey { id } => self.revoke_key(id),
             Write::PutDocument {
@@ -268,10 +269,7 @@ impl Change<'_> {
             }
             DocumentKind::Connection => {
                 schemas::forget_connection(self.database, self.tenant, id)?;
-                // Tokens do not outlive what they were given for.
-                self.database
-                    .prepare_cached("DELETE FROM grants WHERE tenant = ?1 AND connection = ?2")?
-                    .execute(params![self.tenant.as_str(), id])?;
+                grants::forget_connection(self.database, self.tenant, id)?;
             }
             DocumentKind::Sync => schemas::forget_sync(self.database, self.tenant, id)?,
         }

@@ -2,7 +2,7 @@
 
 use crate::fixtures::{LONG_MS, connection, tenant, token};
 use std::sync::Arc;
-use tidegate_domain::id::TenantId;
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_store::Store;
 use tidegate_store::grants::{GrantKey, GrantState, StoredGrant};
 use tokio::task::JoinSet;
@@ -25,6 +25,8 @@ fn without_time(found: Option<StoredGrant>) -> Option<StoredGrant> {
 
 fn stored(version: u64, sealed: &[u8], state: GrantState) -> Option<StoredGrant> {
     Some(StoredGrant {
+        holder: key().own_holder(),
+        approvals: 1,
         noted_at_ms: 0,
         version,
         sealed: sealed.to_vec(),
@@ -258,6 +260,48 @@ pub(crate) async fn a_grant_says_since_when_it_is_as_it_is(store: Arc<dyn Store>
     assert!(store.remove_grant(&key()).await.unwrap());
     assert!(!store.remove_grant(&key()).await.unwrap());
     assert!(store.grant(&key()).await.unwrap().is_none());
+}
+
+pub(crate) async fn connections_share_a_grant_until_the_last_of_them_ends(store: Arc<dyn Store>) {
+    let other = GrantKey {
+        connection: ConnectionId::parse("crm-2").unwrap(),
+        ..key()
+    };
+    // What it had on its own goes when it shares.
+    store.put_grant(&key(), 1, b"own").await.unwrap();
+    let shared = store.share_grant(&key(), "~ada", 1, b"one").await.unwrap();
+    assert_eq!(shared, Some(1));
+    let own = store
+        .held_grant(&tenant(), &key().own_holder())
+        .await
+        .unwrap();
+    assert!(own.is_none());
+    let stale = store.share_grant(&other, "~ada", 1, b"late").await.unwrap();
+    assert_eq!(stale, None, "another was quicker");
+    assert!(store.grant(&other).await.unwrap().is_none());
+    let shared = store.share_grant(&other, "~ada", 2, b"two").await.unwrap();
+    assert_eq!(shared, Some(2), "approvals");
+    let found = store.grant(&key()).await.unwrap().unwrap();
+    assert_eq!((found.version, &found.sealed[..]), (2, &b"two"[..]));
+
+    // One right to refresh for both.
+    let begin = async |key: &GrantKey, owner| {
+        let begun = store.begin_refresh(key, 2, token(owner), LONG_MS).await;
+        begun.unwrap()
+    };
+    assert!(begin(&key(), 1).await);
+    assert!(!begin(&other, 2).await);
+    let finished = store.finish_refresh(&key(), 2, token(1), b"three").await;
+    assert!(finished.unwrap());
+    assert_eq!(store.grant(&other).await.unwrap().unwrap().version, 3);
+    assert_eq!(store.idle_grants(u64::MAX >> 1, 10).await.unwrap().len(), 1);
+
+    assert!(store.remove_grant(&key()).await.unwrap());
+    assert!(store.grant(&key()).await.unwrap().is_none());
+    assert!(store.grant(&other).await.unwrap().is_some(), "it goes on");
+    assert!(store.remove_grant(&other).await.unwrap());
+    let left = store.held_grant(&tenant(), "~ada").await.unwrap();
+    assert!(left.is_none(), "the last one takes it along");
 }
 
 pub(crate) async fn a_data_key_is_rewrapped_once_and_destroyed_with_its_grants(

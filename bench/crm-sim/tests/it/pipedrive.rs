@@ -1,0 +1,8 @@
+//! The Pipedrive simulator.
+
+mod client;
+mod limits;
+mod lists;
+mod oauth;
+mod official_client;
+mod writes;

@@ -1,0 +1,156 @@
+//! Records that a list only names: each is asked for by its id.
+
+use serde::Serialize;
+
+use crate::paging::{Step, tokens};
+use crate::{Body, EmitFault, Ended, Extraction, Failure, Host, Request, Response, Summary};
+
+/// How many details are asked for in one crossing: what the host takes at once.
+const BATCH: usize = 100;
+/// How many are under way at the same time: what the host allows.
+const IN_FLIGHT_MAX: u32 = 8;
+
+/// What a page of a list asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// A request for each record that is wanted.
+    pub requests: Vec<Request>,
+    /// No later page names one that is wanted.
+    pub is_last: bool,
+}
+
+/// Emits records one by one, each from an answer of its own.
+///
+/// The ids come from a page of the list by a pointer pattern
+/// ([`Body::each`]), so a connector that does this may still run blind.
+pub struct Details<'a> {
+    host: &'a Host,
+    stream: &'a str,
+    how: Extraction,
+}
+
+impl<'a> Details<'a> {
+    /// Details of `stream`, each cut as `how` says: a pointer to one object is one
+    /// record.
+    #[must_use]
+    pub fn new(host: &'a Host, stream: &'a str, how: Extraction) -> Self {
+        Self { host, stream, how }
+    }
+
+    /// Walks a list as [`Pages::by_token`](crate::Pages::by_token) does, and emits the
+    /// records that `named` finds in each page instead of the page. A cursor is saved
+    /// after all of a page's records.
+    ///
+    /// # Errors
+    /// As [`Details::emit`] and [`Pages::by_token`](crate::Pages::by_token).
+    pub fn by_token<C: Serialize>(
+        &self,
+        next: &str,
+        start: Option<String>,
+        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        named: impl Fn(&Body) -> Result<Named, Failure>,
+        accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
+        cursor: impl Fn(&str) -> C,
+    ) -> Result<Ended, Failure> {
+        let take = |page: &Body| {
+            let named = named(page)?;
+            Ok(match self.emit(&named.requests, &accept)? {
+                None => Step::Stopping,
+                Some(_) if named.is_last => Step::Enough,
+                Some(_) => Step::Further,
+            })
+        };
+        tokens(self.host, next, start, &mut fetch, take, cursor)
+    }
+
+    /// Asks for all of these and emits them in their order. `accept` makes a body of an
+    /// answer, or nothing where the record is gone since the list named it. `None` when
+    /// the run is being stopped: then save nothing and return
+    /// [`Outcome::More`](crate::Outcome::More).
+    ///
+    /// # Errors
+    /// What the requests or `accept` fail with.
+    pub fn emit(
+        &self,
+        requests: &[Request],
+        accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
+    ) -> Result<Option<Summary>, Failure> {
+        let mut whole = Summary::default();
+        for batch in requests.chunks(BATCH) {
+            for answer in self.host.fetch_many(batch, IN_FLIGHT_MAX) {
+                let Some(body) = accept(answer?)? else {
+                    continue;
+                };
+                match self.host.emit_body(self.stream, &body, &self.how) {
+                    Ok(one) => add(&mut whole, one),
+                    Err(EmitFault::Stopping) => return Ok(None),
+                    Err(fault) => return Err(fault.into()),
+                }
+            }
+        }
+        Ok(Some(whole))
+    }
+}
+
+/// Extremes of cursors are left out: the details of a page are in the list's order.
+fn add(whole: &mut Summary, one: Summary) {
+    whole.records += one.records;
+    whole.bytes += one.bytes;
+    whole.deletes += one.deletes;
+    whole.rejected += one.rejected;
+    whole.skipped += one.skipped;
+    if whole.first_key.is_none() {
+        whole.first_key = one.first_key;
+    }
+    whole.last_key = one.last_key.or(whole.last_key.take());
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use serde_json::json;
+
+    use super::Details;
+    use crate::{
+        Extraction, Failure, Manifest, Request,
+        testing::{Answer, MemoryHost},
+    };
+
+    #[test]
+    fn details_of_a_page_are_emitted_in_its_order_without_those_that_are_gone() {
+        let manifest = Manifest::new("talk", "Talk", "1")
+            .paging_pointer("/talks/*/id")
+            .blind();
+        let memory = MemoryHost::new(|request| match request.path() {
+            "/talks" => Answer::json(&json!({"talks": [{"id": "a"}, {"id": 7}, {"id": "gone"}]})),
+            "/talks/gone" => Answer::status(404),
+            path => Answer::json(&json!({"id": path.rsplit('/').next(), "parts": [1, 2]})),
+        })
+        .blind(&manifest);
+        let host = memory.host();
+        let list = host.fetch(&Request::get("api", "/talks")).unwrap().body;
+        let ids = list.each("/talks/*/id", 150).unwrap();
+        assert_eq!(ids, ["a", "7", "gone"]);
+        assert_eq!(list.each("/talks/*/id", 1).unwrap(), ["a"]);
+        assert!(list.each("/talks/*/text", 1).is_err(), "blind");
+
+        let requests: Vec<Request> = ids
+            .iter()
+            .map(|id| Request::get("api", format!("/talks/{id}")))
+            .collect();
+        let details = Details::new(&host, "talks", Extraction::json("").key("/id"));
+        let summary = details.emit(&requests, |response| match response.status {
+            404 => Ok(None),
+            _ => response.success().map(Some),
+        });
+        let summary = summary.unwrap().unwrap();
+        assert_eq!(
+            (summary.records, summary.last_key.as_deref()),
+            (2, Some("7"))
+        );
+        let keys: Vec<String> = memory.emitted().into_iter().map(|one| one.key).collect();
+        assert_eq!(keys, ["a", "7"]);
+        let refused = details.emit(&requests[2..], |response| response.success().map(Some));
+        assert!(matches!(refused, Err(Failure::Unsupported(_))));
+    }
+}
