@@ -65,16 +65,17 @@ class Outcome:
         self.open = []
 
     def note(self, exchange, route, found):
-        unexplained = []
+        unexplained, later = [], 0
         for difference in found:
             number = self.explanations.of(route, difference)
             if number is None:
                 unexplained.append(difference)
             else:
                 self.touched[number].add(exchange.number)
+                later += self.explanations.entries[number].get("later", False)
         if unexplained:
             self.open.append((exchange, route, unexplained))
-        elif found:
+        elif len(found) > later:
             self.explained[route] += 1
         else:
             self.equal[route] += 1

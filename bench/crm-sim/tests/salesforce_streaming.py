@@ -34,7 +34,7 @@ def control(url, path, body):
 
 
 async def receive(client):
-    return await asyncio.wait_for(client.receive_message(), SECONDS_MAX)
+    return await asyncio.wait_for(client.receive(), SECONDS_MAX)
 
 
 class Here(RefreshTokenAuthenticator):
