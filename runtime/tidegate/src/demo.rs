@@ -20,7 +20,6 @@ use tally::Tally;
 use tidegate_domain::job::JobState;
 use tidegate_domain::record::Format;
 use tidegate_landing::lake::duckdb_view;
-use tidegate_store::clock::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
