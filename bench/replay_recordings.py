@@ -14,6 +14,7 @@ nothing needs any more.
 
 import argparse
 import fnmatch
+import subprocess
 import sys
 import tomllib
 from collections import Counter, defaultdict
@@ -23,9 +24,11 @@ from pathlib import Path
 from recordings.exchange import differences, read
 from recordings.hubspot import HubSpot
 from recordings.intercom import Intercom
+from recordings.pipedrive import Pipedrive
+from recordings.salesforce import Salesforce
 from recordings.simulator import Simulator
 
-READINGS = {reading.name: reading for reading in (HubSpot, Intercom)}
+READINGS = {reading.name: reading for reading in (HubSpot, Intercom, Pipedrive, Salesforce)}
 EXPLAINED = Path(__file__).with_name("recordings") / "explained.toml"
 
 
@@ -176,6 +179,9 @@ def main():
             continue
         if not path.is_file():
             sys.exit(f"{path} is not there")
+        if subprocess.run([arguments.crm_sim, name, "--help"], capture_output=True).returncode:
+            print(f"{name}: skipped, {arguments.crm_sim} does not simulate it")
+            continue
         explanations = Explanations(explained.get(name, []))
         outcomes.append(replay(reading, path, arguments.crm_sim, explanations))
     for outcome in outcomes:

@@ -1,7 +1,9 @@
 """Recorded exchanges, and what may be said of two answers to one request."""
 
 import gzip
+import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +23,17 @@ EDGE_HEADERS = {
 SHORTENED = "\u2026"
 # Scrubbed values say nothing but their type.
 SCRUBBED = {"<redacted>", "REDACTED"}
+
+
+ADDRESS = re.compile(r"[\w.+-]+@demo\.com")
+
+
+def scrubbed(text):
+    """Addresses in addresses of requests as they are in bodies, where alone they were
+    scrubbed."""
+    return ADDRESS.sub(
+        lambda found: f"user-{hashlib.sha256(found[0].encode()).hexdigest()[:10]}@example.com",
+        text)
 
 
 @dataclass

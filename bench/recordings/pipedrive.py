@@ -7,11 +7,10 @@ recorder looked.
 
 import re
 
+from recordings.exchange import scrubbed
 from recordings.reading import Reading
 
 HASH = re.compile(r"[0-9a-f]{40}")
-# The API has no way to create these.
-UNMAKEABLE = {"varchar_options"}
 
 
 class Pipedrive(Reading):
@@ -30,7 +29,7 @@ class Pipedrive(Reading):
         self.token = None
 
     def arguments(self):
-        arguments = ["pipedrive", "--scale", "inf"]
+        arguments = ["pipedrive", "--scale", "inf", "--keep-v1", "--no-bars", "--daily-tokens", "1000000000"]
         for kind in ("deals", "persons", "organizations", "activities", "products", "leads"):
             arguments += [f"--{kind}", "0"]
         return arguments
@@ -45,6 +44,9 @@ class Pipedrive(Reading):
 
     def presuppose_fields(self, simulator, exchange):
         """The fields that the account has of its own before the first request."""
+        here = simulator.send("GET", exchange.path, {"limit": 500}, self.headers()).body["data"]
+        own = [str(field["id"]) for field in here if HASH.fullmatch(field["key"])]
+        simulator.send("DELETE", exchange.path, {"ids": ",".join(own)}, self.headers())
         for field in exchange.answer["data"]:
             if isinstance(field, dict) and HASH.fullmatch(field["key"]):
                 wanted = {"name": field["name"], "field_type": field["field_type"]}
@@ -76,7 +78,7 @@ class Pipedrive(Reading):
         return self.once(simulator, exchange)
 
     def once(self, simulator, exchange):
-        query = {name: self.mapped_list(value) if name == "ids" else value
+        query = {name: self.mapped_list(value) if name == "ids" else scrubbed(value)
                  for name, value in exchange.query.items() if name != "api_token"}
         body = self.mapped(exchange.body) if exchange.method in ("POST", "PUT") else None
         return simulator.send(
@@ -87,6 +89,9 @@ class Pipedrive(Reading):
 
     def mapped_key(self, name):
         return HASH.sub(lambda found: self.keys.get(found[0], found[0]), name)
+
+    def judged(self, exchange, found):
+        return [HASH.sub("{field}", difference) for difference in found]
 
     def learn(self, exchange, answer):
         if exchange.method != "POST" or answer.status != 201:

@@ -8,11 +8,28 @@ the first answer shows.
 
 import re
 
+from recordings.exchange import scrubbed
 from recordings.reading import Reading
 
 RECORD_ID = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
-# Which object an id belongs to.
-PREFIXES = {"001": "Account", "003": "Contact", "00Q": "Lead"}
+# Objects that the recorder wrote, which begin empty.
+COUNTS = ["Account", "Contact", "Lead", "Opportunity"]
+# What the recorded account had of its own, as its records show it.
+FIELDS = [
+    *(f"Account:{name}__c:{kind}" for name, kind in {
+        "CustomerPriority": "picklist", "SLA": "picklist", "Active": "picklist",
+        "NumberofLocations": "double", "UpsellOpportunity": "picklist",
+        "SLASerialNumber": "string", "SLAExpirationDate": "date",
+        "Custom_External_ID": "string", "email_field": "email",
+        "ABM_Tier": "string", "ABM_Rank": "double"}.items()),
+    *(f"Contact:{name}__c:{kind}" for name, kind in {
+        "Level": "picklist", "Languages": "string", "Custom_External_ID": "string",
+        "text_field": "string", "textarea_field": "textarea", "checkbox_field": "boolean",
+        "currency_field": "currency", "date_field": "date", "datetime_field": "datetime",
+        "email_field": "email", "number_field": "double", "percent_field": "percent",
+        "phone_field": "phone", "picklist_field": "picklist", "url_field": "url",
+        "float_field": "double"}.items()),
+]
 
 
 class Salesforce(Reading):
@@ -27,21 +44,20 @@ class Salesforce(Reading):
     def __init__(self):
         super().__init__()
         self.token = None
+        self.made = set()
 
     def arguments(self):
-        return ["salesforce", "--scale", "inf", *self.counts(), *self.fields()]
-
-    def counts(self):
-        return []
-
-    def fields(self):
-        return []
+        arguments = ["salesforce", "--scale", "inf"]
+        for kind in COUNTS:
+            arguments += ["--count", f"{kind}=0"]
+        for field in FIELDS:
+            arguments += ["--field", field]
+        return arguments
 
     def begin(self, simulator, exchanges):
         simulator.set_clock(exchanges[0].at_ms)
         self.token = simulator.said["access_token"]
-        made = {entry["id"] for exchange in exchanges for entry in self.created(exchange)}
-        self.made = made
+        self.made = {entry["id"] for exchange in exchanges for entry in self.created(exchange)}
 
     def created(self, exchange):
         """What a request created."""
@@ -91,7 +107,8 @@ class Salesforce(Reading):
             exchange.method, self.mapped_path(exchange.path), query, self.headers(), body)
 
     def mapped_text(self, text):
-        return RECORD_ID.sub(lambda found: str(self.ids.here(found[0])), text)
+        """A query with the simulator's ids."""
+        return RECORD_ID.sub(lambda found: str(self.ids.here(found[0])), scrubbed(text))
 
     def learn(self, exchange, answer):
         if not isinstance(answer.body, (dict, list)):

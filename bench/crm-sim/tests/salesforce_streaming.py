@@ -37,10 +37,18 @@ async def receive(client):
     return await asyncio.wait_for(client.receive_message(), SECONDS_MAX)
 
 
+class Here(RefreshTokenAuthenticator):
+    """The answer to the refresh names the org by its IP address; this is the same host."""
+
+    async def authenticate(self):
+        await super().authenticate()
+        self.instance_url = sys.argv[1]
+
+
 async def follow(arguments, replay):
     """A client that is subscribed from a place on."""
     _, _, client_id, client_secret, refresh_token = arguments
-    authenticator = RefreshTokenAuthenticator(client_id, client_secret, refresh_token)
+    authenticator = Here(client_id, client_secret, refresh_token)
     client = Client(authenticator, replay=replay)
     await client.open()
     await client.subscribe(CHANNEL)
@@ -55,7 +63,6 @@ async def main():
     arguments = sys.argv[1:6]
     base_url, control_url = arguments[:2]
     aiosfstream_ng.auth.TOKEN_URL = f"{base_url}/services/oauth2/token"
-    replay = {}
     client = await follow(arguments, ReplayOption.NEW_EVENTS)
     control(control_url, "/edit", {"kind": "Account", "count": 3})
     events = [await receive(client) for _ in range(3)]

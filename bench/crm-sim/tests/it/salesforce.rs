@@ -9,4 +9,6 @@ mod limits;
 mod oauth;
 mod query;
 mod replication;
+mod streaming;
+mod third_party_client;
 mod writes;
