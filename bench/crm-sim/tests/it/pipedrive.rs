@@ -4,4 +4,5 @@ mod client;
 mod limits;
 mod lists;
 mod oauth;
+mod official_client;
 mod writes;
