@@ -3,6 +3,7 @@
 //! Record versions, token expiry and the daily quota use this clock. Rolling
 //! rate limits do not: they count real elapsed time.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,12 +57,41 @@ fn real_now_ms() -> i64 {
         })
 }
 
-/// `2022-02-17T18:54:22.300Z`, the one shape of a time in CRM responses.
+/// `2022-02-17T18:54:22.300Z`, and `2022-02-17T18:54:22Z` where no milliseconds are to
+/// be told: two shapes that do not sort as text.
 pub fn iso(time_ms: i64) -> String {
-    String::from_utf8_lossy(&iso_bytes(time_ms)).into_owned()
+    String::from_utf8_lossy(&Instant::new(time_ms)).into_owned()
 }
 
-/// The bytes of [`iso`], without an allocation. Years 0000 to 9999.
+/// The bytes of [`iso`], without an allocation.
+pub(crate) struct Instant {
+    text: [u8; 24],
+    length: usize,
+}
+
+impl Instant {
+    pub(crate) fn new(time_ms: i64) -> Instant {
+        let mut text = iso_bytes(time_ms);
+        let whole = time_ms.rem_euclid(1000) == 0;
+        if whole {
+            text[19] = b'Z';
+        }
+        Instant {
+            text,
+            length: if whole { 20 } else { 24 },
+        }
+    }
+}
+
+impl Deref for Instant {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.text[..self.length]
+    }
+}
+
+/// `2022-02-17T18:54:22.000Z`, milliseconds always. Years 0000 to 9999.
 pub(crate) fn iso_bytes(time_ms: i64) -> [u8; 24] {
     let (year, month, day) = civil(time_ms.div_euclid(DAY_MS));
     let of_day = time_ms.rem_euclid(DAY_MS);
@@ -142,6 +172,7 @@ mod tests {
             assert_eq!(parse_ms(&iso(time_ms)), Some(time_ms), "{time_ms}");
         }
         assert_eq!(iso(1_645_124_062_300), "2022-02-17T18:54:22.300Z");
+        assert_eq!(iso(1_645_124_062_000), "2022-02-17T18:54:22Z");
         assert_eq!(parse_ms("1645124062300"), Some(1_645_124_062_300));
         assert_eq!(parse_ms("2020-01-01"), Some(1_577_836_800_000));
         assert_eq!(parse_ms("yesterday"), None);

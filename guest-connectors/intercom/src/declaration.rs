@@ -64,6 +64,7 @@ pub(crate) fn manifest() -> Manifest {
                 .reset_header("x-ratelimit-reset"),
         )
         .response_header("date")
+        .once("/companies/scroll")
         .blind();
     let pointers = [
         "/pages/next/starting_after",

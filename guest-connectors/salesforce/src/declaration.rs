@@ -30,7 +30,17 @@ const PAGING: [&str; 15] = [
 ];
 
 pub(crate) fn manifest() -> Manifest {
-    let keep = || vec![("instance_url".to_owned(), "/instance_url".to_owned())];
+    // Connections to one org share its limits, and those that one person authorised a
+    // grant: Salesforce keeps five of a person's, and ends the oldest.
+    let keep = || {
+        let kept = [
+            ("instance_url", "/instance_url"),
+            ("account", "/instance_url"),
+            ("identity", "/id"),
+        ];
+        kept.map(|(name, pointer)| (name.to_owned(), pointer.to_owned()))
+            .to_vec()
+    };
     let jwt = |host: &str| {
         Auth::OAuthJwt(OAuthJwt {
             token_url: format!("{host}/services/oauth2/token"),

@@ -16,11 +16,11 @@ use crm::{Crm, Done, LIMIT_SCALE};
 use s3_local::S3Local;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use tally::Tally;
 use tidegate_domain::job::JobState;
 use tidegate_domain::record::Format;
 use tidegate_landing::lake::duckdb_view;
-use tidegate_store::clock::now_ms;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +68,8 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         created,
         deleted,
     } = stage.change(&arguments);
+    // Some APIs tell times to the second, and a second that still runs is the next run's.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     say(&format!(
         "\nIn the CRM, {edited} {records} were edited, {created} created and {deleted} deleted. Incremental sync:"
     ));

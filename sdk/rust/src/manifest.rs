@@ -119,6 +119,18 @@ impl Manifest {
         self
     }
 
+    /// A prefix of paths where even a GET changes something, such as a scroll that moves
+    /// on: the host never sends a request below it twice.
+    #[must_use]
+    pub fn once(mut self, prefix: impl Into<String>) -> Self {
+        let prefix = Value::String(prefix.into());
+        match self.extra["once"].as_array_mut() {
+            Some(known) => known.push(prefix),
+            None => self.extra["once"] = Value::Array(vec![prefix]),
+        }
+        self
+    }
+
     /// Declares that the connector works blind: it reads no record.
     #[must_use]
     pub fn blind(mut self) -> Self {

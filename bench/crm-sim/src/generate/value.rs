@@ -2,7 +2,7 @@
 
 use super::words;
 use super::{Row, below, mix};
-use crate::clock::{date_bytes, iso_bytes};
+use crate::clock::{Instant, date_bytes, iso_bytes};
 
 /// How a property's value follows from a record.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +81,8 @@ pub(crate) fn write_value(generator: Generator, salt: u64, row: &Row, out: &mut 
     let hash = mix(row.hash ^ salt);
     match generator {
         Generator::ObjectId => number(out, row.id),
-        Generator::Created => out.extend_from_slice(&iso_bytes(row.created_ms)),
-        Generator::Modified => out.extend_from_slice(&iso_bytes(row.modified_ms)),
+        Generator::Created => out.extend_from_slice(&Instant::new(row.created_ms)),
+        Generator::Modified => out.extend_from_slice(&Instant::new(row.modified_ms)),
         Generator::Email => {
             out.extend_from_slice(b"user.");
             number(out, u64::from(below(hash, 1000)));

@@ -3,6 +3,7 @@
 
 mod catalog;
 mod finish;
+mod history;
 mod oauth;
 mod objects;
 pub(crate) mod reply;
@@ -288,7 +289,7 @@ impl Exchange<'_> {
             Route::Details => Ok(catalog::details(account)),
             Route::LegacyDetails => Ok(catalog::legacy_details(account)),
             Route::DailyUsage => Ok(catalog::daily_usage(account)),
-            Route::Owners => Ok(catalog::owners()),
+            Route::Owners => catalog::owners(self.query),
             Route::Pipelines(kind) => Ok(catalog::pipelines(account.collection(*kind))),
             _ => Err(Problem::not_found()),
         }
@@ -306,6 +307,7 @@ impl Exchange<'_> {
             }
             Batch::Create => writes::batch::create(self.account, collection, self.body),
             Batch::Update => writes::batch::update(self.account, collection, self.body),
+            Batch::Upsert => writes::batch::upsert(self.account, collection, self.body),
             Batch::Archive => writes::batch::archive(self.account, collection, self.body),
         }
     }

@@ -1,6 +1,6 @@
 //! Records as JSON text, written straight into the response buffer.
 
-use crate::clock::iso_bytes;
+use crate::clock::Instant;
 use crate::generate::{Generator, number};
 use crate::hubspot::schema::Schema;
 use crate::json::{quoted, text_cell};
@@ -69,8 +69,8 @@ impl Projection {
 
 /// Appends one record.
 pub(crate) fn record(view: &View<'_>, projection: &Projection, out: &mut Vec<u8>) {
-    let created = iso_bytes(view.row.created_ms);
-    let modified = iso_bytes(view.row.modified_ms);
+    let created = Instant::new(view.row.created_ms);
+    let modified = Instant::new(view.row.modified_ms);
     out.extend_from_slice(b"{\"id\":\"");
     number(out, view.row.id);
     out.extend_from_slice(b"\",\"properties\":{");
@@ -90,7 +90,7 @@ pub(crate) fn record(view: &View<'_>, projection: &Projection, out: &mut Vec<u8>
         None => out.extend_from_slice(b"\",\"archived\":false}"),
         Some(time_ms) => {
             out.extend_from_slice(b"\",\"archived\":true,\"archivedAt\":");
-            quoted(&iso_bytes(time_ms), out);
+            quoted(&Instant::new(time_ms), out);
             out.push(b'}');
         }
     }

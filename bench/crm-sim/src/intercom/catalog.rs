@@ -75,7 +75,7 @@ pub(crate) fn author(place: u32) -> String {
     let id = admin_id(place);
     let name = string(&admin_name(place));
     format!(
-        "{{\"type\":\"admin\",\"id\":\"{id}\",\"name\":{name},\"email\":\"admin{place}@example.com\"}}"
+        "{{\"type\":\"admin\",\"id\":\"{id}\",\"name\":{name},\"email\":\"admin{place}@example.com\",\"from_ai_agent\":false,\"is_ai_answer\":false}}"
     )
 }
 

@@ -153,7 +153,7 @@ pub(crate) fn author(account: &Account, view: &View<'_>, out: &mut Vec<u8>) {
     CONTACT[7].json(Kind::Contacts, &account.config, view, out);
     out.extend_from_slice(b",\"email\":");
     CONTACT[5].json(Kind::Contacts, &account.config, view, out);
-    out.push(b'}');
+    out.extend_from_slice(b",\"from_ai_agent\":false,\"is_ai_answer\":false}");
 }
 
 /// The text of a JSON value as a column of this form holds it; nothing where the

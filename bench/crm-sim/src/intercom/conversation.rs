@@ -71,10 +71,7 @@ pub(crate) fn record(
     out.extend_from_slice(b",\"custom_attributes\":{},\"topics\":{},\"ticket\":null,\"sla_applied\":null,\"statistics\":");
     let total = part_count(view);
     if closed {
-        let _written = write!(
-            out,
-            "{{\"type\":\"conversation_statistics\",\"time_to_assignment\":{STEP_S},\"time_to_admin_reply\":{STEP_S},\"first_contact_reply_at\":{created_s},\"last_contact_reply_at\":{created_s},\"count_reopens\":0,\"count_assignments\":1,\"count_conversation_parts\":{total}}}"
-        );
+        statistics(view, &admin, total, out);
     } else {
         out.extend_from_slice(b"null");
     }
@@ -91,6 +88,54 @@ pub(crate) fn record(
         let _written = write!(out, "],\"total_count\":{total}}}");
     }
     out.push(b'}');
+}
+
+/// The figures of a closed conversation.
+fn statistics(view: &View<'_>, admin: &str, parts: u64, out: &mut Vec<u8>) {
+    let created_s = view.row.created_ms / 1000;
+    let closed_s = (view.row.modified_ms / 1000).max(created_s + STEP_S);
+    let (open_s, first_s) = (closed_s - created_s, created_s + STEP_S);
+    let by = if admin.is_empty() {
+        "null".to_owned()
+    } else {
+        string(admin)
+    };
+    out.extend_from_slice(b"{\"type\":\"conversation_statistics\"");
+    for (names, value) in [
+        (
+            &[
+                "time_to_assignment",
+                "time_to_admin_reply",
+                "median_time_to_reply",
+                "handling_time",
+            ][..],
+            STEP_S,
+        ),
+        (&["time_to_first_close", "time_to_last_close"], open_s),
+        (
+            &["first_contact_reply_at", "last_contact_reply_at"],
+            created_s,
+        ),
+        (
+            &[
+                "first_assignment_at",
+                "first_admin_reply_at",
+                "last_assignment_at",
+                "last_assignment_admin_reply_at",
+                "last_admin_reply_at",
+            ],
+            first_s,
+        ),
+        (&["first_close_at", "last_close_at"], closed_s),
+    ] {
+        for name in names {
+            let _written = write!(out, ",\"{name}\":{value}");
+        }
+    }
+    let _written = write!(
+        out,
+        ",\"last_closed_by_id\":{by},\"count_reopens\":0,\"count_assignments\":1,\"count_conversation_parts\":{parts}}}"
+    );
 }
 
 /// The parts that a conversation was generated with, and the one that an edit left.

@@ -196,6 +196,13 @@ impl Exchange<'_> {
             .with("cache-control", "max-age=0, private, must-revalidate")
             .with("vary", "Accept-Encoding")
             .with("x-runtime", "0.066125")
+            .with(
+                "strict-transport-security",
+                "max-age=31556952; includeSubDomains; preload",
+            )
+            .with("x-content-type-options", "nosniff")
+            .with("x-frame-options", "SAMEORIGIN")
+            .with("x-xss-protection", "1; mode=block")
             .with("server", "nginx");
         if !matches!(
             self.route.path_kind(),

@@ -9,6 +9,8 @@ pub(crate) struct Problem {
     code: &'static str,
     message: String,
     field: Option<String>,
+    /// Value of the `Retry-After` header, which the real API does not promise.
+    pub(crate) retry_after_s: Option<u32>,
 }
 
 impl Problem {
@@ -18,6 +20,7 @@ impl Problem {
             code,
             message: message.into(),
             field: None,
+            retry_after_s: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The simulated company: all its state in one place, shared by the API, the control
 //! API and the library's callers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -27,6 +27,9 @@ use crate::tokens::{Issued, Policy, Scopes, Tokens};
 /// Life of an authorisation code in milliseconds.
 const CODE_TTL_MS: i64 = 300_000;
 
+/// A refresh token that nobody used for so long is dead: sixty days.
+const REFRESH_IDLE_MS: i64 = 60 * 86_400_000;
+
 /// One type: its records and its fields.
 #[derive(Debug)]
 pub(crate) struct Collection {
@@ -46,6 +49,8 @@ pub(crate) struct Account {
     pub(crate) clock: Clock,
     collections: [Collection; 6],
     pub(crate) tokens: Tokens,
+    /// When each refresh token was last used.
+    refreshed: Mutex<HashMap<String, i64>>,
     /// The API token of the company's first user; it never expires.
     pub(crate) api_token: String,
     pub(crate) scopes: Scopes,
@@ -78,6 +83,7 @@ impl Account {
                 reuse_ends_grant: false,
                 grants_max: usize::MAX,
             }),
+            refreshed: Mutex::default(),
             api_token: format!(
                 "{:016x}{:016x}{:08x}",
                 mix(config.seed),
@@ -113,8 +119,27 @@ impl Account {
     /// Tokens as if the first user had just consented.
     pub(crate) fn issue_all(&self) -> Issued {
         let user = Arc::from(crate::pipedrive::schema::FIRST_USER_ID.to_string());
-        self.tokens
-            .issue_granted(Arc::clone(&self.scopes), user, self.clock.now_ms())
+        let now_ms = self.clock.now_ms();
+        let scopes = Arc::clone(&self.scopes);
+        let issued = self.tokens.issue_granted(scopes, user, now_ms);
+        self.use_refresh_token(&issued.refresh_token);
+        issued
+    }
+
+    /// Notes the use of a refresh token, which prolongs its life; false when it had been
+    /// left alone for too long, and is dead.
+    pub(crate) fn use_refresh_token(&self, token: &str) -> bool {
+        let now_ms = self.clock.now_ms();
+        let mut refreshed = self
+            .refreshed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let last_ms = refreshed.insert(token.to_owned(), now_ms);
+        let idle = last_ms.is_some_and(|last_ms| now_ms - last_ms >= REFRESH_IDLE_MS);
+        if idle {
+            self.tokens.end(token);
+        }
+        !idle
     }
 
     pub(crate) fn filters(&self) -> MutexGuard<'_, Filters> {

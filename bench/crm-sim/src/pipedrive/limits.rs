@@ -307,6 +307,27 @@ mod tests {
     }
 
     #[test]
+    fn searches_have_a_narrower_window_of_their_own_whoever_asks() {
+        let limits = Limits::new(&Config::default());
+        let now = Instant::now();
+        for step in 0..11 {
+            let search = Demand {
+                client: if step % 2 == 0 {
+                    Client::OAuth
+                } else {
+                    Client::ApiToken
+                },
+                search: true,
+                ..READ
+            };
+            let refused = limits.admit(search, now, 0).1;
+            assert_eq!(refused, (step == 10).then_some(Refusal::Burst), "{step}");
+        }
+        assert_eq!(limits.admit(READ, now, 0).1, None);
+        assert_eq!(limits.observed().search_max, 11);
+    }
+
+    #[test]
     fn the_budget_is_the_companys_and_ends_at_midnight() {
         let limits = Limits::new(&Config {
             daily_tokens: Some(5),

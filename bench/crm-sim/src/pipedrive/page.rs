@@ -199,7 +199,7 @@ impl Selection {
         }
         let windowed = self.since_ms.is_some() || self.until_ms.is_some();
         let within = records.timeline.modified_between(since_ms, until_ms).len();
-        if windowed && within < records.count as usize / 8 {
+        if windowed && within < records.count as usize / 64 {
             // Few records: they are found by time and put into the order of their ids.
             let moments = (since_ms, 0)..(until_ms, 0);
             let order = TimeOrder::OldestFirst;

@@ -4,6 +4,7 @@ pub(crate) mod client;
 mod control;
 mod edits;
 mod faults;
+mod histories;
 mod journal;
 mod limits;
 mod lists;

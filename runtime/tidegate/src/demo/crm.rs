@@ -70,7 +70,7 @@ const SALESFORCE: Profile = Profile {
         "https://login.salesforce.com",
         "https://acme.my.salesforce.com",
     ],
-    config: "{}",
+    config: "{ login: login }",
 };
 
 /// What a person in the CRM did between the two runs.

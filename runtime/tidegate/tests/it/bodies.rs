@@ -103,7 +103,7 @@ async fn nothing_is_sealed_of_a_body_that_lies_or_never_ends() {
         refused(Vice::Bomb, 60_000, "larger"),
         refused(Vice::Endless, 60_000, "larger"),
         refused(Vice::Drip, 2_000, "no whole answer in time"),
-        refused(Vice::Short, 60_000, "broken answer"),
+        refused(Vice::Short, 60_000, "the body was cut"),
     );
 }
 

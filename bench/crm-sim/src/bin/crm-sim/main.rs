@@ -44,10 +44,6 @@ fn announce(line: &Value) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "a process that prints its one line of JSON has nowhere else to warn"
-)]
 async fn stopped() {
     // Where no signals can be received, it ends with the process that holds it.
     if tokio::signal::ctrl_c().await.is_err() {

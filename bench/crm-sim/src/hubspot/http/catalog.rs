@@ -120,9 +120,33 @@ pub(super) fn daily_usage(account: &Account) -> Reply {
     )
 }
 
-/// `GET /crm/v3/owners`: the owners that generated records refer to.
-pub(super) fn owners() -> Reply {
-    let owners: Vec<Value> = (0..24_u64)
+/// Owners that generated records refer to.
+const OWNERS: u64 = 24;
+/// Owners on one page at most.
+const OWNERS_MAX: u64 = 500;
+
+/// `GET /crm/v3/owners`: the owners that generated records refer to, none archived.
+pub(super) fn owners(query: &str) -> Result<Reply, Problem> {
+    let form = crate::tokens::form(query.as_bytes());
+    let number = |name: &str, otherwise: u64| match form.get(name) {
+        None => Ok(otherwise),
+        Some(text) => text
+            .parse::<u64>()
+            .map_err(|_| Problem::validation(format!("{name} must be an integer, but was {text}"))),
+    };
+    let limit = number("limit", 100)?;
+    if !(1..=OWNERS_MAX).contains(&limit) {
+        return Err(Problem::validation(format!(
+            "limit must be an integer from 1 to {OWNERS_MAX}, but was {limit}"
+        )));
+    }
+    let start = number("after", 0)?;
+    let count = match form.get("archived").map(String::as_str) {
+        Some("true" | "True") => 0,
+        _ => OWNERS,
+    };
+    let end = start.saturating_add(limit).min(count);
+    let owners: Vec<Value> = (start..end)
         .map(|number| {
             json!({
                 "id": (40_000_001 + number).to_string(),
@@ -136,7 +160,11 @@ pub(super) fn owners() -> Reply {
             })
         })
         .collect();
-    Reply::value(200, &json!({ "results": owners }))
+    let mut page = json!({ "results": owners });
+    if end < count {
+        page["paging"] = json!({ "next": { "after": end.to_string() } });
+    }
+    Ok(Reply::value(200, &page))
 }
 
 /// `GET /crm/v3/pipelines/{type}`: the one that generated deals are in.

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use url::form_urlencoded;
 
+use super::history;
 use super::reply::Reply;
 use crate::hubspot::account::{Account, Collection};
 use crate::hubspot::problem::Problem;
 use crate::hubspot::render::{RECORD_BYTES, record};
 use crate::hubspot::search::{SearchRequest, compile};
 use crate::meter::add;
+use crate::records::Shown;
 
 const LIST_MAX: usize = 100;
+/// The most where earlier values are asked for.
+const LIST_WITH_HISTORY_MAX: usize = 50;
 const LIST_DEFAULT: usize = 10;
 /// Generated records above which a search may take long enough to be moved off
 /// the connection's thread.
@@ -25,6 +29,8 @@ pub(super) struct Parameters<'a> {
     limit: Option<Cow<'a, str>>,
     after: Option<Cow<'a, str>>,
     pub(super) properties: Option<Cow<'a, str>>,
+    /// Properties whose earlier values are asked for, joined with commas.
+    with_history: Option<Cow<'a, str>>,
     pub(super) archived: bool,
     pub(super) id_property: Option<Cow<'a, str>>,
 }
@@ -36,12 +42,8 @@ impl<'a> Parameters<'a> {
             match name.as_ref() {
                 "limit" => parameters.limit = Some(value),
                 "after" => parameters.after = Some(value),
-                "properties" => {
-                    parameters.properties = Some(match parameters.properties.take() {
-                        Some(first) => Cow::Owned(format!("{first},{value}")),
-                        None => value,
-                    });
-                }
+                "properties" => join(&mut parameters.properties, value),
+                "propertiesWithHistory" => join(&mut parameters.with_history, value),
                 "archived" => {
                     // The official Python client sends `True` and `False`.
                     parameters.archived = value.to_ascii_lowercase().parse().map_err(|_| {
@@ -61,10 +63,14 @@ impl<'a> Parameters<'a> {
         let Some(text) = &self.limit else {
             return Ok(LIST_DEFAULT);
         };
+        let most = match self.with_history {
+            Some(_) => LIST_WITH_HISTORY_MAX,
+            None => LIST_MAX,
+        };
         match text.parse() {
-            Ok(limit) if (1..=LIST_MAX).contains(&limit) => Ok(limit),
+            Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
             _ => Err(Problem::validation(format!(
-                "limit must be an integer from 1 to {LIST_MAX}, but was {text}"
+                "limit must be an integer from 1 to {most}, but was {text}"
             ))),
         }
     }
@@ -82,6 +88,14 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// A parameter that is given several times is one list.
+fn join<'a>(names: &mut Option<Cow<'a, str>>, more: Cow<'a, str>) {
+    *names = Some(match names.take() {
+        Some(first) => Cow::Owned(format!("{first},{more}")),
+        None => more,
+    });
+}
+
 /// `GET /crm/v3/objects/{type}`.
 pub(super) fn list(
     account: &Account,
@@ -97,9 +111,30 @@ pub(super) fn list(
     let shown = limit.min(keep);
     let mut out = Vec::with_capacity(shown * RECORD_BYTES + 1024);
     out.extend_from_slice(b"{\"results\":[");
-    let page = collection
-        .records
-        .list(after, shown, parameters.archived, &projection, &mut out);
+    let records = &collection.records;
+    let page = match &parameters.with_history {
+        None => records.list(after, shown, parameters.archived, &projection, &mut out),
+        Some(names) => {
+            let wanted = if parameters.archived {
+                Shown::Archived
+            } else {
+                Shown::Live
+            };
+            let from = after.map_or(0, |id| id.saturating_add(1));
+            let mut rendered: Vec<(u64, Vec<u8>)> = Vec::with_capacity(shown);
+            let page = records.walk(from, shown, wanted, |view| {
+                let mut one = Vec::with_capacity(RECORD_BYTES);
+                record(view, &projection, &mut one);
+                rendered.push((view.row.id, one));
+            });
+            let with_history = rendered.into_iter().map(|(id, mut one)| {
+                history::append(records, id, names, &mut one);
+                one
+            });
+            out.extend(with_history.collect::<Vec<_>>().join(&b','));
+            page
+        }
+    };
     out.push(b']');
     add(&account.meter.records, page.returned);
     if let Some(next) = page.next_after {
@@ -142,10 +177,11 @@ pub(super) fn read(collection: &Collection, name: &str, query: &str) -> Result<R
         record(&view, &projection, &mut out);
         wanted.then_some(out)
     });
-    match body.flatten() {
-        Some(body) => Ok(Reply::json(200, body)),
-        None => Err(Problem::not_found()),
+    let mut body = body.flatten().ok_or_else(Problem::not_found)?;
+    if let Some(names) = &parameters.with_history {
+        history::append(&collection.records, id, names, &mut body);
     }
+    Ok(Reply::json(200, body))
 }
 
 /// The id that a path names, by itself or by a unique property.

@@ -49,6 +49,7 @@ pub(crate) enum Batch {
     Read,
     Create,
     Update,
+    Upsert,
     Archive,
 }
 
@@ -126,6 +127,7 @@ impl Route {
             ("POST", ["batch", "read"]) => Route::Batch(kind, Batch::Read),
             ("POST", ["batch", "create"]) => Route::Batch(kind, Batch::Create),
             ("POST", ["batch", "update"]) => Route::Batch(kind, Batch::Update),
+            ("POST", ["batch", "upsert"]) => Route::Batch(kind, Batch::Upsert),
             ("POST", ["batch", "archive"]) => Route::Batch(kind, Batch::Archive),
             ("GET", [id]) => Route::Read(kind, (*id).to_owned()),
             ("PATCH", [id]) => Route::Update(kind, (*id).to_owned()),

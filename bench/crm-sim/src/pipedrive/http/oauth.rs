@@ -89,7 +89,11 @@ fn exchange(account: &Account, headers: &HeaderMap, form: &Form) -> Result<Issue
     match field("grant_type") {
         Some("refresh_token") => {
             let token = field("refresh_token").ok_or(Refused::RefreshToken)?;
+            if !account.use_refresh_token(token) {
+                return Err(Refused::RefreshToken);
+            }
             let issued = account.tokens.refresh(token, now_ms)?;
+            account.use_refresh_token(&issued.refresh_token);
             add(&account.meter.refreshes, 1);
             Ok(issued)
         }
@@ -100,6 +104,7 @@ fn exchange(account: &Account, headers: &HeaderMap, form: &Form) -> Result<Issue
             let issued = account
                 .tokens
                 .exchange(code, redirect_uri, verifier, now_ms)?;
+            account.use_refresh_token(&issued.refresh_token);
             add(&account.meter.codes_exchanged, 1);
             Ok(issued)
         }

@@ -51,7 +51,7 @@ async fn the_control_port_gives_keys_edits_deletes_and_tells_the_truth() {
     .await
     .json();
     let id = edited["edited"][0]["id"].as_str().unwrap();
-    assert_eq!(edited["edited"][0]["version"], "2026-03-05T04:30:00.000Z");
+    assert_eq!(edited["edited"][0]["version"], "2026-03-05T04:30:00Z");
     steer(
         Method::POST,
         "/delete",

@@ -123,6 +123,29 @@ async fn a_refresh_token_serves_again_and_again_until_the_app_is_uninstalled() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_dies_after_sixty_days_without_use_and_each_use_prolongs_it() {
+    let sim = start(Config::default()).await;
+    let (id, secret) = (
+        sim.config().client_id.as_str(),
+        sim.config().client_secret.as_str(),
+    );
+    sim.clock().fix(1_767_300_000_000);
+    let pair = sim.issue_tokens();
+    let form = format!(
+        "grant_type=refresh_token&refresh_token={}",
+        pair.refresh_token
+    );
+    for expected in [200, 200] {
+        sim.clock().advance(59 * 86_400_000);
+        let answer = token(&sim, Some((id, secret)), &form).await;
+        assert_eq!(answer.status, expected);
+    }
+    sim.clock().advance(60 * 86_400_000);
+    assert_eq!(token(&sim, Some((id, secret)), &form).await.status, 400);
+    assert_eq!(token(&sim, Some((id, secret)), &form).await.status, 400);
+}
+
+#[tokio::test]
 async fn an_expired_token_and_a_missing_scope_are_told_apart() {
     let sim = start(Config {
         scopes: vec!["base".to_owned(), "deals:read".to_owned()],

@@ -53,6 +53,10 @@ async fn long_requests_keep_the_others_out_until_they_end() {
     let (first, second) = (get(&sim, &path), get(&sim, &path));
     tokio::pin!(first, second);
     let refused = async {
+        // Before both are under way, this one could keep one of them out.
+        while sim.counters().tally.in_flight_max < 2 {
+            tokio::task::yield_now().await;
+        }
         loop {
             let answer = get(&sim, "/limits").await;
             if answer.status == 403 {

@@ -9,6 +9,7 @@ use super::{One, Properties, changes, create_one, refuse_duplicate, rendered, up
 use crate::clock::iso;
 use crate::generate::mix;
 use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::http::history;
 use crate::hubspot::http::objects::resolve;
 use crate::hubspot::http::reply::Reply;
 use crate::hubspot::kind::Kind;
@@ -23,6 +24,8 @@ struct Many<T> {
     inputs: Vec<T>,
     #[serde(default)]
     properties: Vec<String>,
+    #[serde(default, rename = "propertiesWithHistory")]
+    with_history: Vec<String>,
     #[serde(default, rename = "idProperty")]
     id_property: Option<String>,
 }
@@ -107,6 +110,69 @@ pub(in crate::hubspot::http) fn update(
     ))
 }
 
+/// `POST .../batch/upsert`: updates what the unique property finds and creates the rest.
+/// Every result says which of both it was.
+pub(in crate::hubspot::http) fn upsert(
+    account: &Account,
+    collection: &Collection,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let many: Many<Input> = super::read(body)?;
+    check_size(many.inputs.len())?;
+    let started_ms = account.clock.now_ms();
+    let mut named = BTreeSet::new();
+    for input in &many.inputs {
+        changes(account, collection, &input.properties)?;
+        if input
+            .id_property
+            .as_ref()
+            .or(many.id_property.as_ref())
+            .is_none()
+        {
+            return Err(Problem::validation("idProperty must be given".to_owned()));
+        }
+        if !named.insert(input.id.to_lowercase()) {
+            return Err(Problem::validation(
+                "Duplicate IDs found in batch input".to_owned(),
+            ));
+        }
+    }
+    let mut results = Vec::with_capacity(many.inputs.len());
+    let mut missing = BTreeSet::new();
+    for input in many.inputs {
+        let unique = input.id_property.or_else(|| many.id_property.clone());
+        let unique = unique.unwrap_or_default();
+        let known = match collection.records.schema.column(&unique) {
+            Some(_) => resolve(collection, &input.id, Some(&unique)).ok(),
+            None => return Err(unknown_property(&unique)),
+        };
+        let mut properties = input.properties;
+        let (mut written, new) = match known {
+            Some(id) => match update_one(account, collection, id, &properties)? {
+                Some(written) => (written, false),
+                None => {
+                    missing.insert(input.id);
+                    continue;
+                }
+            },
+            None => {
+                properties.entry(unique).or_insert(Some(input.id));
+                (create_one(account, collection, &properties)?, true)
+            }
+        };
+        // Each record ends with its closing brace.
+        written.pop();
+        written.extend_from_slice(format!(",\"new\":{new}}}").as_bytes());
+        results.push(written);
+    }
+    let kind = collection.kind;
+    Ok(reply(account, 200, results, &missing, kind, started_ms))
+}
+
+fn unknown_property(name: &str) -> Problem {
+    Problem::validation(format!("idProperty {name} does not exist"))
+}
+
 /// `POST .../batch/read`.
 pub(in crate::hubspot::http) fn read(
     account: &Account,
@@ -119,6 +185,7 @@ pub(in crate::hubspot::http) fn read(
     let started_ms = account.clock.now_ms();
     let names = (!many.properties.is_empty()).then(|| many.properties.join(","));
     let projection = collection.projection(names.as_deref());
+    let with_history = (!many.with_history.is_empty()).then(|| many.with_history.join(","));
     let mut results = Vec::with_capacity(many.inputs.len());
     let mut missing = BTreeSet::new();
     for input in many.inputs {
@@ -129,7 +196,12 @@ pub(in crate::hubspot::http) fn read(
             })
         });
         match found.flatten() {
-            Some(body) => results.push(body),
+            Some(mut body) => {
+                if let (Some(id), Some(names)) = (id, &with_history) {
+                    history::append(&collection.records, id, names, &mut body);
+                }
+                results.push(body);
+            }
             None => {
                 missing.insert(input.id);
             }
