@@ -20,6 +20,7 @@ pub(crate) const OPPORTUNITIES: &str = "/OpportunityManagement.svc/Retrieve/BySe
 pub(crate) const USERS: &str = "/UserManagement.svc/Users.Get";
 pub(crate) const LEAD_FIELDS: &str = "/LeadManagement.svc/LeadsMetaData.Get";
 pub(crate) const ACTIVITY_TYPES: &str = "/ProspectActivity.svc/ActivityTypes.Get";
+pub(crate) const OPPORTUNITY_TYPE: &str = "/OpportunityManagement.svc/GetOpportunityTypeMetadata";
 
 /// How many records match, or, as some answers have it, are on the page.
 pub(crate) const RECORD_COUNT: &str = "/RecordCount";
@@ -43,7 +44,7 @@ pub(crate) fn manifest() -> Manifest {
                 "opportunity_codes": {
                     "type": "array",
                     "items": {"type": "integer"},
-                    "description": "Codes of opportunity types; without them those that the account lists"
+                    "description": "Codes of opportunity types; without them those that the account lists, or the first one, 12000"
                 }
             },
             "required": ["region"],
@@ -59,7 +60,8 @@ pub(crate) fn manifest() -> Manifest {
         .endpoint(
             Endpoint::metadata("schema", API)
                 .path(LEAD_FIELDS)
-                .path(ACTIVITY_TYPES),
+                .path(ACTIVITY_TYPES)
+                .path(OPPORTUNITY_TYPE),
         )
         .auth(
             "query",

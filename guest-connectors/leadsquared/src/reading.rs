@@ -141,7 +141,7 @@ impl Walk<'_> {
         start: u64,
     ) -> Result<Outcome<LeadSquared>, Failure> {
         let until = self.read.partition.slice.until();
-        let mut how = listed("/ProspectActivityId");
+        let mut how = listed("/OpportunityId");
         if let Some(floor) = floor {
             how = how.floor(date_time(floor));
         }

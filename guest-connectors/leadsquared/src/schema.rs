@@ -7,7 +7,7 @@ use tidegate_sdk::{
     schema::{self, Kind},
 };
 
-use crate::declaration::{ACTIVITY_TYPES, LEAD_FIELDS};
+use crate::declaration::{ACTIVITY_TYPES, LEAD_FIELDS, OPPORTUNITY_TYPE};
 use crate::{Config, Object, accepted};
 
 /// What every lead is asked for: its key, its version, its order.
@@ -32,6 +32,13 @@ pub(crate) struct LeadField {
 struct ActivityType {
     /// A number, in quotes or not.
     activity_event: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OpportunityType {
+    #[serde(default)]
+    fields: Vec<LeadField>,
 }
 
 /// The account's types, by code.
@@ -106,9 +113,11 @@ pub(crate) fn types(host: &Host, config: &Config) -> Result<Types, Failure> {
         .partition(|code| *code >= OPPORTUNITY_CODES_FROM);
     Ok(Types {
         activities,
-        opportunities: match config.opportunity_codes[..] {
-            [] => opportunities,
-            _ => config.opportunity_codes.clone(),
+        opportunities: match (&config.opportunity_codes[..], &opportunities[..]) {
+            // Some accounts do not list them; the first type always has this code.
+            ([], []) => vec![OPPORTUNITY_CODES_FROM],
+            ([], _) => opportunities,
+            (codes, _) => codes.to_vec(),
         },
         remote_now_ms,
     })
@@ -134,15 +143,47 @@ pub(crate) fn discover(host: &Host, config: &Config) -> Result<Vec<Stream>, Fail
             .incremental("/ModifiedOn")
             .splittable(),
     ];
-    if !types.opportunities.is_empty() {
+    if let Some(schema) = opportunity_schema(host, config, &types.opportunities)? {
         streams.push(
-            Stream::new(Object::Opportunities.name(), schema::object(OPPORTUNITY))
-                .primary_key("/ProspectActivityId")
+            Stream::new(Object::Opportunities.name(), schema)
+                .primary_key("/OpportunityId")
                 .incremental("/ModifiedOn"),
         );
     }
     streams.push(Stream::new(Object::Users.name(), schema::object(USER)).primary_key("/ID"));
     Ok(streams)
+}
+
+/// The fields of all types together; none where the account has no opportunities.
+fn opportunity_schema(
+    host: &Host,
+    config: &Config,
+    codes: &[i64],
+) -> Result<Option<Value>, Failure> {
+    let mut record = schema::object(OPPORTUNITY);
+    let mut is_offered = false;
+    for code in codes {
+        let request = Request::get("schema", OPPORTUNITY_TYPE)
+            .query("code", code)
+            .auth(config.keys.name());
+        let body = match accepted(host.fetch(&request)?, Object::Opportunities.name()) {
+            Err(refused @ (Failure::Fatal(_) | Failure::Unsupported(_))) => {
+                let reason = refused.to_string();
+                let facts = [("stream", "opportunities"), ("reason", reason.as_str())];
+                host.log(Level::Warn, "the account does not offer a type", &facts);
+                continue;
+            }
+            body => body?,
+        };
+        is_offered = true;
+        let described: OpportunityType = serde_json::from_slice(&body.bytes()?)?;
+        for field in described.fields {
+            if record["properties"].get(&field.schema_name).is_none() {
+                record["properties"][&field.schema_name] = field_schema(&field);
+            }
+        }
+    }
+    Ok(is_offered.then_some(record))
 }
 
 fn lead_schema(fields: &[LeadField]) -> Value {
@@ -189,7 +230,7 @@ const ACTIVITY: Columns = &[
 ];
 
 const OPPORTUNITY: Columns = &[
-    ("ProspectActivityId", Kind::Text),
+    ("OpportunityId", Kind::Text),
     ("RelatedProspectId", Kind::Text),
     ("OpportunityEvent", Kind::Text),
     ("Status", Kind::Text),

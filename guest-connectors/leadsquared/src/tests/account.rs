@@ -21,6 +21,7 @@ pub(super) struct Account {
     /// RecordCount is that of the page.
     pub(super) counts_pages: bool,
     pub(super) date: Option<&'static str>,
+    pub(super) has_no_opportunities: bool,
 }
 
 impl Account {
@@ -77,9 +78,19 @@ impl Account {
             ])),
             "/ProspectActivity.svc/ActivityTypes.Get" => Answer::json(&json!([
                 {"ActivityEvent": 22, "ActivityEventName": "Outbound Phone Call", "EventType": 2},
-                {"ActivityEvent": "201", "ActivityEventName": "Visit", "EventType": 2},
-                {"ActivityEvent": 12000, "ActivityEventName": "Opportunity", "EventType": 2}
+                {"ActivityEvent": "201", "ActivityEventName": "Visit", "EventType": 2}
             ])),
+            "/OpportunityManagement.svc/GetOpportunityTypeMetadata" => {
+                if request.parameter("code") != Some("12000") || self.has_no_opportunities {
+                    let name = "MXInvalidInputException";
+                    let error = json!({"Status": "Error", "ExceptionType": name});
+                    return Answer::refusal(500, &error);
+                }
+                Answer::json(&json!({"EventCode": 12000, "Fields": [
+                    {"SchemaName": "Status", "DisplayName": "Status", "DataType": "SearchableDropdown"},
+                    {"SchemaName": "mx_Custom_8", "DisplayName": "Expected value", "DataType": "Number"}
+                ]}))
+            }
             "/UserManagement.svc/Users.Get" => Answer::json(
                 &json!([{"ID": "u-1", "StatusCode": 0}, {"ID": "u-2", "StatusCode": 1}]),
             ),
@@ -128,7 +139,11 @@ impl Account {
                 let mut all = self.of("opportunity");
                 all.sort_unstable_by_key(|(number, modified_s)| (u64::MAX - modified_s, *number));
                 let (page, count) = self.page(&all, &body);
-                Answer::json(&json!({"RecordCount": count, "List": shown(&page)}))
+                let mut list = shown(&page);
+                for one in &mut list {
+                    one["OpportunityId"] = one["ProspectActivityId"].take();
+                }
+                Answer::json(&json!({"RecordCount": count, "List": list}))
             }
             path => panic!("there is no {path}"),
         }

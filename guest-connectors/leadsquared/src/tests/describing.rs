@@ -28,6 +28,23 @@ fn streams_are_described_from_the_account() {
 }
 
 #[test]
+fn opportunities_are_described_where_the_account_has_them() {
+    for has_no_opportunities in [false, true] {
+        let account = Account {
+            has_no_opportunities,
+            ..Account::default()
+        };
+        let memory = memory(&account);
+        let streams = LeadSquared::discover(&memory.host(), &config()).unwrap();
+        let found = streams.iter().find(|stream| stream.name == "opportunities");
+        let field = found.map(|stream| stream.schema["properties"]["mx_Custom_8"].clone());
+        let expected =
+            json!({"type": ["string", "null"], "format": "decimal", "title": "Expected value"});
+        assert_eq!(field, (!has_no_opportunities).then_some(expected));
+    }
+}
+
+#[test]
 fn the_region_is_one_part_of_the_host_and_has_to_be_set() {
     let manifest = LeadSquared::manifest();
     let base = "https://{config.region}.leadsquared.com/v2";
@@ -175,7 +192,8 @@ fn no_record_leaves_a_body() {
         paths,
         [
             "/LeadManagement.svc/LeadsMetaData.Get",
-            "/ProspectActivity.svc/ActivityTypes.Get"
+            "/ProspectActivity.svc/ActivityTypes.Get",
+            "/OpportunityManagement.svc/GetOpportunityTypeMetadata"
         ]
     );
 }
