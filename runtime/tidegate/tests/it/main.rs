@@ -11,6 +11,7 @@ mod guests;
 mod kills;
 mod limits;
 mod oauth;
+mod salesforce;
 mod serve;
 mod service;
 mod site;
