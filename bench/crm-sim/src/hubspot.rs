@@ -1,12 +1,14 @@
 //! The HubSpot CRM API: its wire shapes, OAuth, rate limits and failures.
 
 mod account;
+mod associations;
 mod config;
 mod control;
 mod counters;
 mod http;
 mod kind;
 mod limits;
+mod merging;
 mod oauth;
 mod problem;
 mod records;
@@ -20,7 +22,7 @@ pub use crate::faults::{Fault, When, WrongJson};
 pub use crate::journal::Seen;
 pub use crate::tokens::TokenPair;
 pub use crate::truth::RecordVersion;
-pub use config::{Config, Plan};
+pub use config::{Config, CustomType, Plan};
 pub use counters::{Counters, PathKind};
 pub use kind::Kind;
 pub use schema::{ExtraProperty, PropertyChange, PropertyType};

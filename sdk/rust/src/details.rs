@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use crate::paging::{Step, tokens};
-use crate::{Body, EmitFault, Ended, Extraction, Failure, Host, Request, Response, Summary};
+use crate::paging::{Step, each_page, stuck};
+use crate::{
+    Body, Directive, EmitFault, Ended, Extraction, Failure, Host, Request, Response, Summary,
+};
 
 /// How many details are asked for in one crossing: what the host takes at once.
 const BATCH: usize = 100;
@@ -47,7 +49,7 @@ impl<'a> Details<'a> {
         &self,
         next: &str,
         start: Option<String>,
-        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
         named: impl Fn(&Body) -> Result<Named, Failure>,
         accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
         cursor: impl Fn(&str) -> C,
@@ -60,7 +62,42 @@ impl<'a> Details<'a> {
                 Some(_) => Step::Further,
             })
         };
-        tokens(self.host, next, start, &mut fetch, take, cursor)
+        each_page(self.host, next, start, fetch, take, cursor)
+    }
+
+    /// Walks a list as [`Pages::by_key`](crate::Pages::by_key) does, and emits the
+    /// records that `named` finds in each page instead of the page. `named` also tells
+    /// the page's last key; a page without one is the last.
+    ///
+    /// # Errors
+    /// As [`Details::emit`] and [`Pages::by_key`](crate::Pages::by_key).
+    pub fn by_key<C: Serialize>(
+        &self,
+        start: Option<String>,
+        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        named: impl Fn(&Body) -> Result<(Vec<Request>, Option<String>), Failure>,
+        accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
+        cursor: impl Fn(&str) -> C,
+    ) -> Result<Ended, Failure> {
+        let mut last = start;
+        loop {
+            let page = fetch(last.as_deref())?;
+            let (requests, key) = named(&page)?;
+            let Some(key) = key else {
+                return Ok(Ended::Exhausted);
+            };
+            if last.as_ref() == Some(&key) {
+                return Err(stuck("the last key of a page did not move"));
+            }
+            if self.emit(&requests, &accept)?.is_none() {
+                return Ok(Ended::Yielded);
+            }
+            let directive = self.host.save(&cursor(&key))?;
+            last = Some(key);
+            if directive != Directive::Proceed {
+                return Ok(Ended::Yielded);
+            }
+        }
     }
 
     /// Asks for all of these and emits them in their order. `accept` makes a body of an

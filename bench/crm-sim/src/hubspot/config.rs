@@ -1,7 +1,7 @@
 //! What a simulated account looks like at its start.
 
 use crate::hubspot::kind::Kind;
-use crate::hubspot::schema::ExtraProperty;
+use crate::hubspot::schema::{ExtraProperty, PropertyType};
 
 /// The subscription that sets a private app's limits. OAuth apps always get
 /// 110 requests in ten seconds.
@@ -38,6 +38,45 @@ impl Plan {
     }
 }
 
+/// An object type that the account defined itself. Its kind is
+/// [`Kind::Custom`] with its place in [`Config::custom_types`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomType {
+    /// Its internal name; paths take it with the account's number before it.
+    pub name: String,
+    /// What follows `2-` in its type id.
+    pub number: u64,
+    /// What people read: one of it, and several.
+    pub labels: [String; 2],
+    /// Generated records.
+    pub count: u32,
+    /// Its properties, of which the first is the one that names a record.
+    pub properties: Vec<(String, PropertyType)>,
+    /// The kinds of record that its records can be associated with. Generated ones are
+    /// with contacts and companies.
+    pub associated: Vec<Kind>,
+}
+
+impl CustomType {
+    /// Machines, each associated with contacts, companies and tickets: an example.
+    pub fn machines(count: u32) -> CustomType {
+        let property = |name: &str, of: PropertyType| (name.to_owned(), of);
+        CustomType {
+            name: "machine".to_owned(),
+            number: 3_604_285,
+            labels: ["Machine".to_owned(), "Machines".to_owned()],
+            count,
+            properties: vec![
+                property("serial_name", PropertyType::String),
+                property("hours_run", PropertyType::Number),
+                property("inspected_on", PropertyType::Date),
+                property("in_service", PropertyType::Bool),
+            ],
+            associated: vec![Kind::Contacts, Kind::Companies, Kind::Tickets],
+        }
+    }
+}
+
 /// Everything that is fixed when a simulator starts.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -53,6 +92,12 @@ pub struct Config {
     pub companies: u32,
     /// Generated deals.
     pub deals: u32,
+    /// Generated tickets.
+    pub tickets: u32,
+    /// Object types of the account's own, 200 at most.
+    pub custom_types: Vec<CustomType>,
+    /// Associations of one record on one page at most, 500 in the real API.
+    pub association_page_max: usize,
     /// Records that share each millisecond of modification.
     pub tie_group: u32,
     /// Records, at most a quarter of all, that share one millisecond.
@@ -100,6 +145,9 @@ impl Default for Config {
             contacts: 1000,
             companies: 200,
             deals: 300,
+            tickets: 150,
+            custom_types: Vec::new(),
+            association_page_max: 500,
             tie_group: 3,
             tie_burst: 450,
             plan: Plan::Professional,
@@ -128,6 +176,8 @@ impl Config {
             Kind::Contacts => self.contacts,
             Kind::Companies => self.companies,
             Kind::Deals => self.deals,
+            Kind::Tickets => self.tickets,
+            Kind::Custom(place) => self.custom_types[usize::from(place)].count,
         }
     }
 }

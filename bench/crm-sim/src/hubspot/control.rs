@@ -63,7 +63,9 @@ impl Steered for Account {
     }
 
     fn parse_kind(&self, name: &str) -> Option<Kind> {
-        Kind::parse(name)
+        let declared = |kind: &Kind| self.collections.iter().any(|one| one.kind == *kind);
+        self.kind_of(name)
+            .or_else(|| Kind::parse(name).filter(declared))
     }
 
     fn records(&self, kind: Kind) -> &Records {

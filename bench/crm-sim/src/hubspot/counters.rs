@@ -22,6 +22,8 @@ pub enum PathKind {
     Search,
     /// A write, single or batch, and batch reads.
     Batch,
+    /// Associations, read or written.
+    Associations,
     /// Property definitions.
     Properties,
     /// Object schemas.
