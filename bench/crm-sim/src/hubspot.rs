@@ -16,6 +16,7 @@ mod render;
 mod schema;
 mod search;
 mod simulator;
+mod webhooks;
 
 pub use crate::clock::{Clock, iso};
 pub use crate::faults::{Fault, When, WrongJson};
@@ -27,6 +28,7 @@ pub use counters::{Counters, PathKind};
 pub use kind::Kind;
 pub use schema::{ExtraProperty, PropertyChange, PropertyType};
 pub use simulator::CrmSim;
+pub use webhooks::Delivery;
 
 /// A fault with the requests it strikes.
 pub type Rule = crate::faults::Rule<PathKind>;

@@ -18,6 +18,7 @@ use crate::hubspot::records::Records;
 use crate::hubspot::render::Projection;
 use crate::hubspot::schema::PropertyChange;
 use crate::hubspot::search::{Index, Quirks};
+use crate::hubspot::webhooks::Webhooks;
 use crate::journal::Journal;
 use crate::meter::Meter;
 
@@ -44,6 +45,7 @@ pub(crate) struct Account {
     /// The kinds of association, and the associations that were changed.
     pub(crate) labels: Labels,
     pub(crate) edges: Edges,
+    pub(crate) webhooks: Webhooks,
     pub(crate) oauth: OAuth,
     pub(crate) limits: Limits,
     pub(crate) faults: Faults<PathKind>,
@@ -72,6 +74,7 @@ impl Account {
                 .collect(),
             labels: Labels::new(&config),
             edges: Edges::default(),
+            webhooks: Webhooks::default(),
             oauth: OAuth::new(&config),
             limits: Limits::new(&config),
             faults: Faults::default(),

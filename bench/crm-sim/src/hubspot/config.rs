@@ -114,6 +114,15 @@ pub struct Config {
     pub client_id: String,
     /// The OAuth app's secret.
     pub client_secret: String,
+    /// The application's number, by which its webhooks are known.
+    pub app_id: u64,
+    /// The developer's key, which opens the settings of webhooks.
+    pub developer_key: String,
+    /// How long a receiver of webhooks may take, in milliseconds.
+    pub webhook_patience_ms: u64,
+    /// How long after a failed delivery the next one is tried, in milliseconds. The real
+    /// API tries ten times within a day.
+    pub webhook_retry_ms: u64,
     /// Redirect addresses of the app; empty accepts any.
     pub redirect_uris: Vec<String>,
     /// Whether an authorisation without a PKCE challenge is refused.
@@ -156,6 +165,10 @@ impl Default for Config {
             gzip: false,
             client_id: "6f1b6a3e-5b7e-4f5c-9a51-0d6a3f4f2c11".to_owned(),
             client_secret: "c0ffee00-1111-4222-8333-444455556666".to_owned(),
+            app_id: 1_160_452,
+            developer_key: "0d0d0d0d-5555-4666-8777-888899990000".to_owned(),
+            webhook_patience_ms: 5_000,
+            webhook_retry_ms: 60_000,
             redirect_uris: Vec::new(),
             require_pkce: false,
             access_token_ttl_s: 1800,

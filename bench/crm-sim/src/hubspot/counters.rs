@@ -24,6 +24,8 @@ pub enum PathKind {
     Batch,
     /// Associations, read or written.
     Associations,
+    /// Settings and subscriptions of webhooks.
+    Webhooks,
     /// Property definitions.
     Properties,
     /// Object schemas.

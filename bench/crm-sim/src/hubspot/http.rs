@@ -9,6 +9,7 @@ mod oauth;
 mod objects;
 pub(crate) mod reply;
 mod route;
+mod webhooks;
 mod writes;
 
 use std::sync::Arc;
@@ -116,6 +117,12 @@ impl Exchange<'_> {
             Route::WrongMethod => return Ok(Reply::empty(405)),
             Route::UnknownType(name) => return Err(Problem::unknown_type(name)),
             _ => {}
+        }
+        if let Route::Hooks(app, what) = self.route {
+            return match self.strike(None).await? {
+                Some(reply) => Ok(reply),
+                None => webhooks::answer(self.account, app, what, self.query, self.body),
+            };
         }
         let Some((app, scopes)) = self.authenticate()? else {
             return Ok(Reply::html(530, "error code: 1016"));

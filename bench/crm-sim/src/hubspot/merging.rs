@@ -3,6 +3,7 @@
 use crate::hubspot::account::Account;
 use crate::hubspot::associations::Change;
 use crate::hubspot::kind::Kind;
+use crate::hubspot::webhooks::What;
 use crate::overlay::Changes;
 use crate::records::Write;
 
@@ -33,7 +34,14 @@ impl Account {
             applied_ms: now_ms,
             changes,
         };
-        records.edit(into, write)
+        let properties = write.changes.len();
+        let modified_ms = records.edit(into, write)?;
+        let merged = What::Merge {
+            merged: id,
+            properties,
+        };
+        self.tell(kind, into, merged);
+        Some(modified_ms)
     }
 
     /// Values that the surviving record takes over, and whom it consists of now.

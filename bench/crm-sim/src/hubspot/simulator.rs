@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::control::{self, Changes as _, Steered as _};
+use crate::control::{self, Changed, Changes as _, Steered as _};
 use crate::hubspot::Rule;
 use crate::hubspot::account::{Account, Collection};
 use crate::hubspot::associations::Change;
@@ -13,6 +13,7 @@ use crate::hubspot::counters::Counters;
 use crate::hubspot::http;
 use crate::hubspot::kind::Kind;
 use crate::hubspot::schema::PropertyChange;
+use crate::hubspot::webhooks::{self, Delivery};
 use crate::journal::Seen;
 use crate::overlay::Changes;
 use crate::records::Write;
@@ -43,6 +44,7 @@ impl CrmSim {
         let base_url = servers.answer(port, move |request| {
             http::respond(Arc::clone(&api), request)
         });
+        servers.run(webhooks::deliver(Arc::clone(&account)));
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
             servers.answer(port, move |request| {
@@ -169,6 +171,11 @@ impl CrmSim {
         self.account.journal.seen()
     }
 
+    /// Every attempt to deliver webhooks so far, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.account.webhooks.deliveries()
+    }
+
     /// Sets every counter back, the maxima included.
     pub fn reset_counters(&self) {
         self.account.reset_counters();
@@ -215,7 +222,10 @@ impl CrmSim {
             applied_ms: self.clock().now_ms(),
             changes: Changes::from([(column, value.map(Box::from))]),
         };
-        records.edit(id, write)
+        let modified_ms = records.edit(id, write)?;
+        let changed = Changed::Edited;
+        self.account.tell_changed(kind, id, changed, &[column]);
+        Some(modified_ms)
     }
 
     /// Changes a property that the account defined itself; false where there is none.

@@ -13,4 +13,5 @@ mod oauth;
 mod official_client;
 mod own_types;
 mod search;
+mod webhooks;
 mod writes;

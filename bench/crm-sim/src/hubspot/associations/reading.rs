@@ -32,7 +32,16 @@ impl Account {
     pub(crate) fn associate(&self, from: End, to: End, types: &[u32], change: Change) -> bool {
         let current = self.types_of(from, to);
         let edge = (from, to);
-        self.edges.set(&self.labels, edge, &current, types, change)
+        let has_changed = self.edges.set(&self.labels, edge, &current, types, change);
+        if has_changed {
+            let removed = change == Change::Remove;
+            let moved = types.iter().copied();
+            let moved: Types = moved
+                .filter(|one| current.contains(one) == removed)
+                .collect();
+            self.tell_associated(from, to, &moved, removed);
+        }
+        has_changed
     }
 
     fn generated(&self, from: End, to: Kind) -> BTreeMap<u64, Types> {

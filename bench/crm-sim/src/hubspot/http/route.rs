@@ -42,6 +42,8 @@ pub(crate) enum Route {
     LegacyLink {
         remove: bool,
     },
+    /// Webhooks of an application.
+    Hooks(String, Hooks),
     Properties(Kind),
     Property(Kind, String),
     Schemas,
@@ -99,6 +101,20 @@ pub(crate) enum Linked {
     BatchArchiveLabels,
 }
 
+/// What is asked about an application's webhooks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hooks {
+    ReadSettings,
+    Configure,
+    Clear,
+    List,
+    Subscribe,
+    Read(String),
+    Activate(String),
+    ActivateMany,
+    Unsubscribe(String),
+}
+
 /// How a route finds the kind that a path names.
 pub(crate) type KindOf<'a> = &'a dyn Fn(&str) -> Option<Kind>;
 
@@ -143,6 +159,10 @@ impl Route {
             }
             ["account-info", "v3" | "2026-03", "details"] if get => Route::Details,
             ["account-info", _, "api-usage", "daily", ..] if get => Route::DailyUsage,
+            ["webhooks", "v3", app, rest @ ..] => match Hooks::parse(method, rest) {
+                Some(hooks) => Route::Hooks((*app).to_owned(), hooks),
+                None => Route::Missing,
+            },
             ["integrations", "v1", "me"] if get => Route::LegacyDetails,
             _ => Route::Missing,
         }
@@ -220,6 +240,7 @@ impl Route {
             Route::Linked(..) | Route::LegacyLinks { .. } | Route::LegacyLink { .. } => {
                 PathKind::Associations
             }
+            Route::Hooks(..) => PathKind::Webhooks,
             Route::Properties(_) | Route::Property(..) => PathKind::Properties,
             Route::Schemas | Route::Schema(_) => PathKind::Schemas,
             Route::Details
@@ -252,6 +273,23 @@ impl Route {
             _ => return Vec::new(),
         };
         vec![kind.scope(verb)]
+    }
+}
+
+impl Hooks {
+    fn parse(method: &Method, segments: &[&str]) -> Option<Hooks> {
+        Some(match (method.as_str(), segments) {
+            ("GET", ["settings"]) => Hooks::ReadSettings,
+            ("PUT", ["settings"]) => Hooks::Configure,
+            ("DELETE", ["settings"]) => Hooks::Clear,
+            ("GET", ["subscriptions"]) => Hooks::List,
+            ("POST", ["subscriptions"]) => Hooks::Subscribe,
+            ("POST", ["subscriptions", "batch", "update"]) => Hooks::ActivateMany,
+            ("GET", ["subscriptions", id]) => Hooks::Read((*id).to_owned()),
+            ("PATCH", ["subscriptions", id]) => Hooks::Activate((*id).to_owned()),
+            ("DELETE", ["subscriptions", id]) => Hooks::Unsubscribe((*id).to_owned()),
+            _ => return None,
+        })
     }
 }
 

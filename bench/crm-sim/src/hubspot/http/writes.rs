@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 use super::links;
 use super::objects::resolve;
 use super::reply::Reply;
+use crate::control::Changed;
 use crate::hubspot::account::{Account, Collection};
 use crate::hubspot::associations::{End, Types};
 use crate::hubspot::kind::Kind;
 use crate::hubspot::problem::Problem;
 use crate::hubspot::render::{Projection, RECORD_BYTES, record};
+use crate::hubspot::webhooks::What;
 use crate::overlay::Changes;
 use crate::records::{View, Write};
 
@@ -79,7 +81,9 @@ pub(super) fn archive(
 ) -> Result<Reply, Problem> {
     let id = resolve(collection, name, None)?;
     let now_ms = account.clock.now_ms();
-    collection.records.archive(id, now_ms, now_ms);
+    if collection.records.archive(id, now_ms, now_ms) {
+        account.tell(collection.kind, id, What::Deletion);
+    }
     Ok(Reply::empty(204))
 }
 
@@ -123,7 +127,9 @@ fn create_one(account: &Account, collection: &Collection, one: &One) -> Result<V
     refuse_duplicate(collection, properties)?;
     let changes = changes(account, collection, properties)?;
     let records = &collection.records;
+    let columns: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
     let id = records.create_written(write_now(account, changes));
+    account.tell_changed(collection.kind, id, Changed::Created, &columns);
     for (to, types) in ends {
         links::link(account, (collection.kind, id), to, &types);
     }
@@ -171,7 +177,8 @@ fn update_one(
     let changes = changes(account, collection, properties)?;
     let records = &collection.records;
     let schema = &records.schema;
-    let mut columns: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
+    let written: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
+    let mut columns = written.clone();
     columns.push(schema.modified);
     match collection.kind {
         // Contacts answer an update without their id and creation.
@@ -181,6 +188,7 @@ fn update_one(
     if records.edit(id, write_now(account, changes)).is_none() {
         return Ok(None);
     }
+    account.tell_changed(collection.kind, id, Changed::Edited, &written);
     let projection = Projection::of(schema, columns);
     Ok(records.with_view(id, |view| rendered(&view, &projection)))
 }

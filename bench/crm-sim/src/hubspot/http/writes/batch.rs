@@ -14,6 +14,7 @@ use crate::hubspot::http::objects::resolve;
 use crate::hubspot::http::reply::Reply;
 use crate::hubspot::kind::Names;
 use crate::hubspot::problem::Problem;
+use crate::hubspot::webhooks::What;
 
 /// Inputs of one batch at most.
 const INPUTS_MAX: usize = 100;
@@ -230,7 +231,9 @@ pub(in crate::hubspot::http) fn archive(
     check_size(many.inputs.len())?;
     let now_ms = account.clock.now_ms();
     for id in many.inputs.iter().filter_map(|input| input.id.parse().ok()) {
-        collection.records.archive(id, now_ms, now_ms);
+        if collection.records.archive(id, now_ms, now_ms) {
+            account.tell(collection.kind, id, What::Deletion);
+        }
     }
     Ok(Reply::empty(204))
 }
