@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::clock::iso;
 use crate::generate::Generator;
 use crate::hubspot::config::Config;
-use crate::hubspot::kind::Kind;
+use crate::hubspot::kind::{Kind, Names};
 use crate::overlay::Changes;
 use crate::records::Cell;
 
@@ -103,6 +103,7 @@ pub(crate) struct Property {
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(crate) kind: Kind,
+    pub(crate) names: Names,
     pub(crate) properties: Vec<Property>,
     by_name: HashMap<String, u16>,
     pub(crate) object_id: u16,
@@ -110,13 +111,15 @@ pub(crate) struct Schema {
     pub(crate) modified: u16,
     /// The property that a simulated edit changes.
     pub(crate) edited: u16,
+    /// The property that lists merged records.
+    pub(crate) merged: u16,
     /// What a response holds when the request names no properties.
     pub(crate) defaults: Vec<u16>,
 }
 
 impl Schema {
     pub(crate) fn new(kind: Kind, config: &Config) -> Schema {
-        let mut properties = tables::properties(kind);
+        let mut properties = tables::properties(kind, config);
         if config.derived_properties {
             properties.extend(tables::derived(kind));
         }
@@ -130,6 +133,9 @@ impl Schema {
         for (salt, property) in (1_u64..).zip(&mut properties) {
             property.salt = crate::generate::mix(salt);
         }
+        // It holds nothing generated, so that the others' values do not depend on it.
+        properties.push(tables::merged());
+        properties.sort_by(|left, right| left.name.cmp(&right.name));
         let by_name: HashMap<String, u16> = (0_u16..)
             .zip(&properties)
             .map(|(column, property)| (property.name.clone(), column))
@@ -137,10 +143,12 @@ impl Schema {
         let at = |name: &str| by_name.get(name).copied().unwrap_or(0);
         Schema {
             kind,
+            names: Names::of(kind, config),
             object_id: at("hs_object_id"),
-            created: at("createdate"),
+            created: at(kind.created_property()),
             modified: at(kind.modified_property()),
-            edited: at(tables::edited(kind)),
+            edited: at(tables::edited(kind, config)),
+            merged: at("hs_merged_object_ids"),
             defaults: tables::defaults(kind).iter().map(|name| at(name)).collect(),
             by_name,
             properties,
@@ -207,7 +215,7 @@ impl Schema {
             Kind::Companies if text_of("website").is_none() => {
                 vec![("website", text_of("domain").map(str::to_owned))]
             }
-            Kind::Companies | Kind::Deals => Vec::new(),
+            _ => Vec::new(),
         };
         filled
             .into_iter()
@@ -220,7 +228,7 @@ impl Schema {
         self.properties
             .iter()
             .filter(|property| !property.is_archived())
-            .map(|property| property.describe(self.kind))
+            .map(|property| property.describe(&self.names))
             .collect()
     }
 }
@@ -264,7 +272,7 @@ impl Property {
     }
 
     /// One entry of `GET /crm/v3/properties/{type}`.
-    pub(crate) fn describe(&self, kind: Kind) -> Value {
+    pub(crate) fn describe(&self, names: &Names) -> Value {
         let (wire_type, field_type) = self.property_type().wire();
         let options: Vec<Value> = (0_i32..)
             .zip(self.options)
@@ -280,7 +288,7 @@ impl Property {
             "type": wire_type,
             "fieldType": if matches!(self.generator, Generator::Choices { .. }) { "checkbox" } else { field_type },
             "description": "",
-            "groupName": format!("{}information", kind.singular()),
+            "groupName": names.group(),
             "options": options,
             "displayOrder": -1,
             "calculated": false,
@@ -298,6 +306,13 @@ impl Property {
         if let Some(object) = described.as_object_mut() {
             if self.standard {
                 object.insert("hubspotDefined".to_owned(), json!(true));
+                if names.is_own() {
+                    // What the API gives every type is described in fewer words.
+                    for word in ["updatedAt", "createdAt", "archived"] {
+                        object.remove(word);
+                    }
+                    object["modificationMetadata"]["archivable"] = json!(true);
+                }
             } else {
                 object.insert("createdUserId".to_owned(), json!("13534722"));
                 object.insert("updatedUserId".to_owned(), json!("13534722"));
