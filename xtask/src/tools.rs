@@ -83,7 +83,7 @@ pub(crate) fn fuzz(project: &Project, seconds: u32) -> anyhow::Result<()> {
     const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
          -Cllvm-args=-sanitizer-coverage-level=4 \
          -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-         -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1";
+         -Cllvm-args=-sanitizer-coverage-pc-table";
     let build = ["build", "--manifest-path", "fuzz/Cargo.toml", "--release"];
     run(project
         .cargo(build)

@@ -8,6 +8,7 @@ mod authorize;
 mod credential;
 mod exchange;
 mod refresh;
+mod rest;
 mod salvage;
 mod tokens;
 
@@ -54,8 +55,7 @@ pub(crate) struct Vault {
     store: Arc<dyn GrantStore>,
     keyring: Arc<Keyring>,
     salvage: Option<Salvage>,
-    /// Applications that a token endpoint refused, and until when they rest.
-    refused_apps: Mutex<HashMap<String, Instant>>,
+    rests: rest::Rests,
 }
 
 /// One grant in this process. The lock is async because a refresh is awaited under
@@ -182,7 +182,7 @@ impl Grants {
                 store,
                 keyring,
                 salvage: salvage_dir.map(Salvage::new),
-                refused_apps: Mutex::default(),
+                rests: rest::Rests::default(),
             }),
             cells: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -231,25 +231,26 @@ impl Grants {
         renewal.await.map_err(|_| Error::Closed)?
     }
 
-    /// What the token answer kept, without a look at its age. `ask` says whether
-    /// the token endpoint may be asked where there was none.
+    /// What the token answer kept, without a look at its age: an expired token belongs
+    /// to the same account as the next. `ask` says whether the token endpoint may be
+    /// asked where no answer kept `name`.
     pub(crate) async fn kept(
         &self,
         grant: &Grant,
+        name: &str,
         ask: bool,
     ) -> Result<BTreeMap<String, String>, Error> {
         let cell = self.cell(&grant.key);
-        let known = cell.lock().await.current.clone();
-        let current = match known {
-            Some(current) => Some(current),
-            None if ask => Some(self.token(grant, None).await?.0),
-            None => self
-                .vault
-                .load(&grant.key)
-                .await?
-                .map(|(current, _)| current),
-        };
-        Ok(current.map_or_else(BTreeMap::new, |current| current.tokens.kept.clone()))
+        let mut known = cell.lock().await.current.clone();
+        if known.is_none() {
+            let stored = self.vault.load(&grant.key).await?;
+            known = stored.map(|(current, _)| current);
+        }
+        let kept = |current: &Current| current.tokens.kept.contains_key(name);
+        if ask && !known.as_deref().is_some_and(kept) {
+            known = Some(self.token(grant, None).await?.0);
+        }
+        Ok(known.map_or_else(BTreeMap::new, |current| current.tokens.kept.clone()))
     }
 
     /// Whether a person authorised, and need not do so again.
@@ -276,9 +277,13 @@ impl Grants {
     pub(crate) async fn revoke(&self, key: &GrantKey) -> Result<bool, Error> {
         let cell = self.cell(key);
         let mut state = cell.lock().await;
-        let removed = self.vault.store.remove_grant(key).await?;
-        if let Some(salvage) = &self.vault.salvage {
-            salvage.forget(key).await?;
+        let store = &self.vault.store;
+        let holder = store.grant(key).await?.map(|stored| stored.holder);
+        let removed = store.remove_grant(key).await?;
+        if let Some(holder) = holder
+            && store.held_grant(&key.tenant, &holder).await?.is_none()
+        {
+            self.vault.forget_salvaged(key, &holder).await?;
         }
         *state = CellState::default();
         Ok(removed)
@@ -319,9 +324,8 @@ impl Grants {
                 self.vault.put(&grant.key, tokens).await?
             }
         };
-        if let Some(salvage) = &self.vault.salvage {
-            salvage.forget(&grant.key).await?;
-        }
+        let vault = &self.vault;
+        vault.forget_salvaged(&grant.key, &current.holder).await?;
         *state = CellState {
             current: Some(current),
             ..CellState::default()
@@ -368,17 +372,27 @@ impl Vault {
         let Some(salvage) = &self.salvage else {
             return Ok(());
         };
-        let Some(found) = salvage.find(key).await? else {
+        let Some(stored) = self.store.grant(key).await? else {
             return Ok(());
         };
-        let stored = self.store.grant(key).await?;
-        if stored.is_some_and(|stored| stored.version + 1 == found.version) {
+        let Some(found) = salvage.find(&key.tenant, &stored.holder).await? else {
+            return Ok(());
+        };
+        if stored.version + 1 == found.version {
             let taken = self.store.put_grant(key, found.version, &found.sealed);
             if taken.await? {
                 tracing::warn!(connection.id = %key.connection, method = key.method, "a pair of tokens was salvaged");
             }
         }
-        salvage.forget(key).await
+        salvage.forget(&key.tenant, &stored.holder).await
+    }
+
+    /// The store has the pair, or a newer one, or nobody uses it any more.
+    async fn forget_salvaged(&self, key: &GrantKey, holder: &str) -> Result<(), Error> {
+        match &self.salvage {
+            Some(salvage) => salvage.forget(&key.tenant, holder).await,
+            None => Ok(()),
+        }
     }
 
     async fn load(&self, key: &GrantKey) -> Result<Option<(Arc<Current>, Standing)>, Error> {

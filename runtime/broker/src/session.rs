@@ -317,7 +317,7 @@ impl Inner {
             if connection.account.is_some() {
                 break;
             }
-            match self.shared.grants.kept(grant, ask).await {
+            match self.shared.grants.kept(grant, ACCOUNT, ask).await {
                 Ok(mut kept) => connection.account = kept.remove(ACCOUNT),
                 // Not the one that signs; or it cannot sign, which its request will say.
                 Err(Error::Auth(_) | Error::TokenEndpoint { .. } | Error::Application { .. }) => {}

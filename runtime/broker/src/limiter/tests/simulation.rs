@@ -2,59 +2,16 @@
 //! counts by itself: every figure is taken from the provider's own log. Widened by
 //! `cargo proof`.
 
+use super::still::Still;
 use super::*;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_domain::manifest::CalendarPeriod;
-use tidegate_store::Error as StoreError;
-use tidegate_store::limits::{
-    Block, BlockId, ClockReading, Closure, LimitStore, Reserved, Settlement,
-};
 
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3_600 * SECOND;
 const DAY: u64 = 24 * HOUR;
-
-/// The real database. Simulated time stands still while it works.
-struct Still(Arc<SqliteStore>);
-
-macro_rules! still {
-    ($self:ident, $store:ident => $work:expr) => {{
-        let $store = Arc::clone(&$self.0);
-        let runtime = tokio::runtime::Handle::current();
-        let work = tokio::task::spawn_blocking(move || runtime.block_on($work));
-        work.await.unwrap()
-    }};
-}
-
-#[async_trait::async_trait]
-impl LimitStore for Still {
-    async fn reserve_units(&self, limit: &str, block: Block) -> Result<BlockId, StoreError> {
-        let limit = limit.to_owned();
-        still!(self, store => async move { store.reserve_units(&limit, block).await })
-    }
-    async fn settle_units(&self, settled: Vec<Settlement>) -> Result<(), StoreError> {
-        still!(self, store => async move { store.settle_units(settled).await })
-    }
-    async fn reserved_units(&self, limit: &str) -> Result<Vec<Reserved>, StoreError> {
-        let limit = limit.to_owned();
-        still!(self, store => async move { store.reserved_units(&limit).await })
-    }
-    async fn close_gates(&self, closed: Vec<Closure>, now_ms: u64) -> Result<(), StoreError> {
-        still!(self, store => async move { store.close_gates(closed, now_ms).await })
-    }
-    async fn closed_gates(&self, account: &str) -> Result<Vec<Closure>, StoreError> {
-        let account = account.to_owned();
-        still!(self, store => async move { store.closed_gates(&account).await })
-    }
-    async fn clock_reading(&self) -> Result<Option<ClockReading>, StoreError> {
-        still!(self, store => async move { store.clock_reading().await })
-    }
-    async fn keep_clock_reading(&self, reading: ClockReading) -> Result<(), StoreError> {
-        still!(self, store => async move { store.keep_clock_reading(reading).await })
-    }
-}
 
 /// A provider: it notes when a request arrives and for whom, and nothing else.
 #[derive(Clone)]
@@ -140,7 +97,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
         Self {
-            store: Arc::new(Still(store)),
+            store: Arc::new(Still::new(store)),
             _dir: dir,
             provider: Provider::new(),
             wire: Arc::default(),
