@@ -17,7 +17,8 @@ use crate::hubspot::webhooks::{self, Delivery};
 use crate::journal::Seen;
 use crate::overlay::Changes;
 use crate::records::Write;
-use crate::server::{Port, Servers};
+use crate::server::{Port, Servers, dated};
+use crate::simulator::Faced;
 use crate::tokens::TokenPair;
 use crate::truth::{self, RecordVersion};
 
@@ -42,7 +43,7 @@ impl CrmSim {
         let servers = Servers::new();
         let api = Arc::clone(&account);
         let base_url = servers.answer(port, move |request| {
-            http::respond(Arc::clone(&api), request)
+            dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
         servers.run(webhooks::deliver(Arc::clone(&account)));
         let control_url = control.map(|port| {
@@ -342,4 +343,31 @@ impl CrmSim {
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Faced for CrmSim {
+    type Api = Account;
+
+    fn api(&self) -> &Account {
+        &self.account
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn real_origins(&self) -> Vec<String> {
+        ["https://api.hubapi.com", "https://app.hubspot.com"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn oauth_app(&self) -> Option<(String, String)> {
+        let config = self.config();
+        Some((config.client_id.clone(), config.client_secret.clone()))
+    }
 }
