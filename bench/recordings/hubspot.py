@@ -171,7 +171,10 @@ class HubSpot(Reading):
         return self.written(member) or super().plain_key(member)
 
     def written(self, member):
-        """What identifies a record that was just created: its own values."""
+        """What identifies a record that was just created: its own values; and a kind of
+        association, whose number is the account's: its ends."""
+        if isinstance(member, dict) and "fromObjectTypeId" in member:
+            return member["fromObjectTypeId"], member["toObjectTypeId"], member["name"]
         properties = member.get("properties") if isinstance(member, dict) else None
         if not isinstance(properties, dict):
             return None

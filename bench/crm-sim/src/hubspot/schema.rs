@@ -93,6 +93,8 @@ pub(crate) struct Property {
     options: &'static [(&'static str, &'static str)],
     /// False for properties that the account defined itself.
     standard: bool,
+    /// Whether it was made along with its type, by nobody in particular.
+    came_with_type: bool,
     pub(crate) read_only: bool,
     pub(crate) generator: Generator,
     /// This property's share in a record's randomness.
@@ -244,6 +246,7 @@ impl Property {
             }),
             options: &[],
             standard: false,
+            came_with_type: false,
             read_only: false,
             generator: Generator::Unset,
             salt: 0,
@@ -313,7 +316,7 @@ impl Property {
                     }
                     object["modificationMetadata"]["archivable"] = json!(true);
                 }
-            } else {
+            } else if !self.came_with_type {
                 object.insert("createdUserId".to_owned(), json!("13534722"));
                 object.insert("updatedUserId".to_owned(), json!("13534722"));
                 object.insert("showCurrencySymbol".to_owned(), json!(false));

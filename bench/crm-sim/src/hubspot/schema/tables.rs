@@ -263,6 +263,7 @@ fn typed(name: &str, label: &str, property_type: PropertyType, generator: Genera
         }),
         options: &[],
         standard: true,
+        came_with_type: false,
         read_only: false,
         generator,
         salt: 0,

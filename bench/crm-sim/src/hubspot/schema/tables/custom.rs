@@ -25,7 +25,10 @@ pub(super) fn properties(own: &CustomType) -> Vec<Property> {
             PropertyType::Bool => Generator::Flag,
             PropertyType::String | PropertyType::Enumeration => Generator::Unset,
         };
-        custom(name, name, *property_type, generator)
+        Property {
+            came_with_type: name == named(own),
+            ..custom(name, name, *property_type, generator)
+        }
     });
     declared.chain(given()).collect()
 }
