@@ -2,7 +2,7 @@
 //!
 //! Tests read `TIDEGATE_PROOF=1`, widen their samples, and write what they measured
 //! as Markdown into `TIDEGATE_PROOF_DIR`. Here each such fragment becomes a page of
-//! `docs/proof/` with the machine and the date.
+//! `docs/proof/` with the machine and the date. `cargo proof fuzz` runs the fuzzers alone.
 
 use crate::drivers::Drivers;
 use crate::project::{self, Project, output};
@@ -28,6 +28,9 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
         fs::remove_dir_all(&fragments)?;
     }
     fs::create_dir_all(&fragments)?;
+    if names.iter().any(|name| name == "fuzz") {
+        return stages.run("fuzzing", || tools::fuzz(project, 60));
+    }
     let python = stages.run("python packages", || {
         Python::prepare(project, &python::READERS)
     })?;
