@@ -9,7 +9,7 @@ use crate::project::{self, Project, output};
 use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
-use crate::{guests, tools};
+use crate::{fuzz, guests};
 use anyhow::{Context as _, ensure};
 use std::fs;
 
@@ -29,7 +29,8 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
     }
     fs::create_dir_all(&fragments)?;
     if names.iter().any(|name| name == "fuzz") {
-        return stages.run("fuzzing", || tools::fuzz(project, 60));
+        stages.run("fuzzing", || fuzz::run_all(project, 60))?;
+        return stages.run("pages", || publish(project));
     }
     let python = stages.run("python packages", || {
         Python::prepare(project, &python::READERS)
@@ -59,7 +60,8 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
     })?;
     if names.is_empty() {
         let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
-        stages.run("fuzzing", || tools::fuzz(project, 60))?;
+        stages.run("fuzzing", || fuzz::run_all(project, 60))?;
+        stages.run("cost of an admission", || admissions(project))?;
         stages.run("schemathesis, at length", || {
             drivers.contract_at_length(project)
         })?;
@@ -78,6 +80,28 @@ fn model(project: &Project, python: &Python) -> anyhow::Result<()> {
     )?;
     let page = format!("# The model of the commit protocol\n\n```\n{table}\n```\n");
     Ok(fs::write(project.path("target/proof/model.md"), page)?)
+}
+
+/// What asking the limits costs, as divan measures it in a release build.
+fn admissions(project: &Project) -> anyhow::Result<()> {
+    let table = output(&mut project.cargo(admission_bench()))?;
+    let page = format!(
+        "# What it costs to ask the limits where nobody waits\n\n`cargo bench -p tidegate-domain`, release build:\n\n```\n{table}\n```\n"
+    );
+    Ok(fs::write(
+        project.path("target/proof/limit-admission.md"),
+        page,
+    )?)
+}
+
+fn admission_bench() -> [&'static str; 5] {
+    [
+        "bench",
+        "--locked",
+        "--quiet",
+        "--package",
+        "tidegate-domain",
+    ]
 }
 
 fn publish(project: &Project) -> anyhow::Result<()> {
