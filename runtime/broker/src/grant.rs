@@ -3,6 +3,7 @@
 //! A refresh runs to its end even where its caller is gone: the provider may have
 //! replaced the pair already, and then the answer is all that is left of the grant.
 
+mod account;
 mod assertion;
 mod authorize;
 mod credential;
@@ -18,9 +19,10 @@ pub(crate) use authorize::pending;
 pub(crate) use credential::{Credential, check_manifest, of_secrets, signed_headers, signed_query};
 pub(crate) use tokens::Tokens;
 
-use crate::broker::Tenant;
+use crate::broker::{Shared, Tenant};
 use crate::connection::OauthApp;
 use crate::{Config, Connection, Error, Keyring};
+use account::Account;
 use assertion::Signer;
 use data_encoding::HEXLOWER;
 use exchange::Client;
@@ -29,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_domain::id::TenantId;
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
 use tidegate_store::clock::now_ms;
 use tidegate_store::grants::{GrantKey, GrantState, GrantStore};
@@ -88,6 +90,7 @@ pub(crate) struct Grant {
     token_url: Url,
     keep: Arc<[(String, String)]>,
     client: Client,
+    account: Account,
     /// Of a JWT bearer.
     signer: Option<Arc<Signer>>,
 }
@@ -98,8 +101,9 @@ impl Grant {
         connection: &Connection,
         method: &AuthMethod,
         tenant: &Tenant,
-        config: &Arc<Config>,
+        shared: &Shared,
     ) -> Result<Option<Self>, Error> {
+        let config = &shared.config;
         let (token_url, keep) = match &method.kind {
             AuthKind::Oauth2Code(code) => (&code.token_url, &code.keep),
             AuthKind::Oauth2Client(client) => (&client.token_url, &client.keep),
@@ -131,6 +135,7 @@ impl Grant {
             token_url: mapped(config, url),
             keep: keep.as_slice().into(),
             client: Client::new(tenant.client(&connection.id, Some(&method.name)), config),
+            account: Account::new(connection, &shared.recorder),
             signer,
         }))
     }
@@ -287,6 +292,12 @@ impl Grants {
         }
         *state = CellState::default();
         Ok(removed)
+    }
+
+    /// Forgets the tokens of a connection that is no more.
+    pub(crate) fn forget_connection(&self, tenant: &TenantId, connection: &ConnectionId) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|key, _| key.tenant != *tenant || key.connection != *connection);
     }
 
     /// Forgets the tokens of a tenant that is no more.

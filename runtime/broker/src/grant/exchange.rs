@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::manifest::AuthKind;
 use tidegate_store::clock::now_ms;
+use tokio::time::Instant;
 
 /// A token answer is small.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -75,7 +76,7 @@ pub(super) async fn ask(
         Ok(request) => request,
         Err(fault) => return Outcome::Unavailable(fault.to_string(), None),
     };
-    let asked_at_ms = now_ms();
+    let (asked_at_ms, begun) = (now_ms(), Instant::now());
     let meter = Meter::default();
     let exchange = transport::exchange(
         &grant.client.http,
@@ -83,15 +84,22 @@ pub(super) async fn ask(
         &grant.client.config,
         Duration::from_millis(grant.client.config.first_byte_timeout_ms),
         ANSWER_BYTES_MAX,
-        Meters([&meter, &meter]),
+        Meters([&meter, grant.meter()]),
         |_| (),
     );
     let whole = Duration::from_millis(grant.client.config.token_timeout_ms);
-    match tokio::time::timeout(whole, exchange).await {
-        Err(_) => Outcome::Lost,
-        Ok(Err(broken)) if broken.reached => Outcome::Lost,
-        Ok(Err(broken)) => Outcome::Unavailable(broken.fault.to_string(), None),
-        Ok(Ok(received)) => judge(grant, &received, asked_at_ms, previous),
+    let received = tokio::time::timeout(whole, exchange).await.ok();
+    grant.record(
+        received.as_ref(),
+        meter.usage(),
+        asked_at_ms,
+        begun.elapsed(),
+    );
+    match received {
+        None => Outcome::Lost,
+        Some(Err(broken)) if broken.reached => Outcome::Lost,
+        Some(Err(broken)) => Outcome::Unavailable(broken.fault.to_string(), None),
+        Some(Ok(received)) => judge(grant, &received, asked_at_ms, previous),
     }
 }
 

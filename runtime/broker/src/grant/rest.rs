@@ -104,7 +104,12 @@ mod tests {
             }
             waits.push(begun.elapsed().as_millis());
         }
-        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+        assert_eq!(
+            waits,
+            [
+                500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000
+            ]
+        );
         rests.answered("app");
         rests.trouble("app".to_owned(), None);
         tokio::time::advance(Duration::from_millis(500)).await;

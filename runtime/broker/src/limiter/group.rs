@@ -274,10 +274,7 @@ impl State {
             .map(|sender| *sender.borrow())
             .filter(|told| told.turn == Turn::Admitted);
         if let Some(told) = admitted.filter(|_| !left) {
-            let spent = Spent {
-                units,
-                at: told.at,
-            };
+            let spent = Spent { units, at: told.at };
             self.admission.returned(lane, spent, moment);
         }
     }

@@ -88,12 +88,19 @@ async fn what_a_dead_process_left_under_way_counts_until_it_must_be_over() {
     let after = fixture.second_broker().session(fixture.connection());
     for _ in 0..8 {
         let refusal = fault(&after, get("/v1/x")).await;
-        assert!(matches!(refusal, FetchFault::Throttled { .. }), "{refusal:?}");
+        assert!(
+            matches!(refusal, FetchFault::Throttled { .. }),
+            "{refusal:?}"
+        );
     }
     assert_eq!(slow.most.load(Ordering::SeqCst), 3);
     let view = fixture.second_broker();
     let view = view.limits(&fixture.connection()).await.unwrap();
-    assert_eq!((view[0].used, view[0].remaining), (4, 0), "three, noted as four");
+    assert_eq!(
+        (view[0].used, view[0].remaining),
+        (4, 0),
+        "three, noted as four"
+    );
 }
 
 #[tokio::test]
@@ -147,9 +154,16 @@ async fn a_request_that_is_given_up_is_under_way_as_long_as_its_answer_may_take(
     };
     let calls = join_all((0..4).map(|_| session.fetch(get("/v1/x"), &call)));
     let (ended, ()) = tokio::join!(calls, cancel);
-    assert!(ended.iter().all(|one| matches!(one, Err(FetchFault::Cancelled))));
+    assert!(
+        ended
+            .iter()
+            .all(|one| matches!(one, Err(FetchFault::Cancelled)))
+    );
     let refusal = fault(&session, get("/v1/x")).await;
-    assert!(matches!(refusal, FetchFault::Throttled { .. }), "{refusal:?}");
+    assert!(
+        matches!(refusal, FetchFault::Throttled { .. }),
+        "{refusal:?}"
+    );
     assert_eq!(slow.most.load(Ordering::SeqCst), 4);
     // The provider has ended by then, and so has the count of it.
     slow.ends.add_permits(100);
@@ -177,7 +191,12 @@ async fn a_host_that_cannot_be_reached_uses_up_no_requests_in_flight() {
 /// both.
 #[tokio::test]
 async fn a_request_is_charged_in_all_of_its_limits_or_in_none() {
-    let server = Server::start(|_| async { Ok(reply(200, "{}")) }).await;
+    // So slow that all are asked for while the first are under way.
+    let server = Server::start(|_| async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(reply(200, "{}"))
+    })
+    .await;
     let fixture = Fixture::with(&server, |config, manifest| {
         let mut search = rolling(5, 3_600_000);
         search.buckets = vec!["search".to_owned()];
@@ -187,17 +206,16 @@ async fn a_request_is_charged_in_all_of_its_limits_or_in_none() {
         config.patience_ms = 0;
     });
     let session = fixture.session();
-    let search = |_| {
-        let request = Request {
-            bucket: Some("search".to_owned()),
-            ..get("/v1/search")
-        };
-        fetch(&session, request)
+    let search = |_| Request {
+        bucket: Some("search".to_owned()),
+        ..get("/v1/search")
     };
-    let found = join_all((0..50).map(search)).await;
-    assert_eq!(found.iter().filter(|one| one.is_ok()).count(), 5);
-    let listed = join_all((0..50).map(|_| fetch(&session, get("/v1/list")))).await;
-    assert_eq!(listed.iter().filter(|one| one.is_ok()).count(), 15);
+    let asked = (0..50).map(search).chain((0..50).map(|_| get("/v1/list")));
+    let answers = join_all(asked.map(|request| fetch(&session, request))).await;
+    assert_eq!(answers.iter().filter(|one| one.is_ok()).count(), 20);
     let count = |path: &str| server.seen().iter().filter(|one| one.path == path).count();
     assert_eq!((count("/v1/search"), count("/v1/list")), (5, 15));
+    let after = join_all([search(0), get("/v1/list")].map(|request| fetch(&session, request)));
+    assert!(after.await.iter().all(Result::is_err));
+    assert_eq!(server.count(), 20);
 }

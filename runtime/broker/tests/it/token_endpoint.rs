@@ -6,12 +6,13 @@ use crate::server::{Seen, Server, reply, with};
 use futures_util::future::join_all;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tidegate_broker::{Connection, FetchFault};
 use tidegate_domain::id::ConnectionId;
 use tidegate_domain::manifest::AuthKind;
 use tidegate_store::grants::GrantState;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 const PAIR: &str = r#"{"access_token":"a","refresh_token":"r","expires_in":0}"#;
@@ -91,7 +92,10 @@ async fn no_refresh_is_sent_before_the_retry_after_of_the_token_endpoint() {
     let server = endpoint(move |_| {
         let answer = match is_busy.swap(false, Ordering::SeqCst) {
             true => with(reply(429, "{}"), "retry-after", "2"),
-            false => reply(200, r#"{"access_token":"b","refresh_token":"s","expires_in":3600}"#),
+            false => reply(
+                200,
+                r#"{"access_token":"b","refresh_token":"s","expires_in":3600}"#,
+            ),
         };
         async { Ok(answer) }
     })
@@ -119,7 +123,10 @@ async fn an_endpoint_that_hangs_ends_no_grant_and_the_first_answer_mends_all() {
             if hangs {
                 std::future::pending::<()>().await;
             }
-            Ok(reply(200, r#"{"access_token":"b","refresh_token":"s","expires_in":3600}"#))
+            Ok(reply(
+                200,
+                r#"{"access_token":"b","refresh_token":"s","expires_in":3600}"#,
+            ))
         }
     })
     .await;
@@ -145,6 +152,57 @@ async fn an_endpoint_that_hangs_ends_no_grant_and_the_first_answer_mends_all() {
         while fetch(&session, signed("/v1/x", "oauth")).await.is_err() {
             sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// As a process that was stopped for longer than its right to refresh holds.
+#[tokio::test]
+async fn a_holder_whose_right_ran_out_overwrites_nobodys_pair() {
+    let (held, issued) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (release, count) = (Arc::clone(&held), Arc::clone(&issued));
+    let server = endpoint(move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        let release = Arc::clone(&release);
+        async move {
+            if number == 1 {
+                release.notified().await;
+            }
+            let pair = serde_json::json!({
+                "access_token": format!("access-{number}"), "refresh_token": "r", "expires_in": 3600,
+            });
+            Ok(reply(200, pair.to_string()))
+        }
+    })
+    .await;
+    let fixture = Fixture::new(&server);
+    fixture.authorise(&fixture.session()).await;
+    let stopped = fixture.session();
+    let other = async {
+        while refreshes(&server).is_empty() {
+            sleep(Duration::from_millis(2)).await;
+        }
+        let database = fixture.dir.path().join("state/tidegate.db");
+        let behind = rusqlite::Connection::open(database).unwrap();
+        behind
+            .execute("UPDATE grants SET refresh_expires_ms = 0", [])
+            .unwrap();
+        let other = fixture.second_broker().session(fixture.connection());
+        fetch(&other, signed("/v1/other", "oauth")).await.unwrap();
+        held.notify_one();
+    };
+    let (late, ()) = tokio::join!(fetch(&stopped, signed("/v1/late", "oauth")), other);
+    late.unwrap();
+    assert_eq!(stored(&fixture).await, (2, GrantState::Active));
+    let third = fixture.second_broker().session(fixture.connection());
+    fetch(&third, signed("/v1/third", "oauth")).await.unwrap();
+    let seen = server.seen();
+    for path in ["/v1/other", "/v1/late", "/v1/third"] {
+        let one = seen.iter().find(|one| one.path == path).unwrap();
+        assert_eq!(
+            one.header("authorization"),
+            Some("Bearer access-2"),
+            "{path}"
+        );
     }
 }
 
@@ -183,9 +241,18 @@ async fn limits_of_an_account_stay_shared_while_the_token_endpoint_is_down() {
         served += usize::from(fetch(&session, signed("/v1/x", "header_key")).await.is_ok());
     }
     assert_eq!(served, 4);
-    let sent = server.seen().iter().filter(|one| one.path == "/v1/x").count();
+    let sent = server
+        .seen()
+        .iter()
+        .filter(|one| one.path == "/v1/x")
+        .count();
     assert_eq!(sent, 4, "by the provider's own count");
     let call = call();
     let session = broker.session(connections[0].clone());
-    assert!(session.fetch(signed("/v1/x", "oauth"), &call).await.is_err());
+    assert!(
+        session
+            .fetch(signed("/v1/x", "oauth"), &call)
+            .await
+            .is_err()
+    );
 }

@@ -143,7 +143,9 @@ impl Calendar {
         let at = moment.calendar();
         if at >= self.end {
             (self.begin, self.end) = bounds(self.period, &self.zone, at);
-            self.spent = self.in_flight.saturating_add(std::mem::take(&mut self.late));
+            self.spent = self
+                .in_flight
+                .saturating_add(std::mem::take(&mut self.late));
         }
     }
 
