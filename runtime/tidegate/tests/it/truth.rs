@@ -48,7 +48,7 @@ pub(crate) struct Stream {
     /// Pointer to where the record lies in a row.
     pub(crate) record_at: &'static str,
     /// Members that the simulator's truth has and the stream does not, or that change
-    /// without a new version. Paths, with dots.
+    /// without a new version. Paths, with dots; `*` is any one name.
     pub(crate) not_compared: &'static [&'static str],
     /// The connector reads pages again by design, so one run may land a record twice.
     pub(crate) reads_again: bool,
