@@ -309,7 +309,7 @@ async fn a_history_and_three_rounds_of_changes_land_as_the_truth_among_faults_of
              Each round edits, ties, commits late, touches, creates, deletes, undeletes {} records of each kind of change and object; in the second \
              a field comes, a bin is emptied and a transaction stays open for half an hour; in the third that commits, and the field goes. \
              Of a thousand requests each of these strikes {}: 503, 500, 406, the 403 of requests at once, an answer 400 ms late; of queries \
-             and pages of results a cut body; of the latter an invalid locator. {} sessions expire amid queries, and as many amid pages of results.\n\n\
+             and pages of results a cut body; of the latter an invalid locator. Sessions expire amid both.\n\n\
              After each round keys, versions and deletes are compared with the org's truth, and what was changed field by field: 0 differences.\n\n\
              | round | object | live | deleted | rows landed | compared whole | s |\n|---|---|---:|---:|---:|---:|---:|\n{page}\n\
              The org saw {} requests ({:?}), failed {} of them, and issued {} tokens for expired ones.\n",
@@ -317,7 +317,6 @@ async fn a_history_and_three_rounds_of_changes_land_as_the_truth_among_faults_of
             size.records,
             size.changes,
             size.per_mille,
-            size.expiries,
             tally.requests_total,
             tally.requests,
             tally.faulted,
