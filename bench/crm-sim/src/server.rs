@@ -74,6 +74,17 @@ impl Servers {
         port.url
     }
 
+    /// Runs a task until stopped.
+    pub(crate) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
     /// Closes every connection and waits until all tasks have ended.
     pub(crate) async fn shutdown(&self) {
         self.stop.cancel();

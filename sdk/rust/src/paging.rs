@@ -106,7 +106,7 @@ impl<'a> Pages<'a> {
         &self,
         next: &str,
         start: Option<String>,
-        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
         cursor: impl Fn(&str) -> C,
     ) -> Result<Ended, Failure> {
         let take = |body: &Body| match self.emit(body)? {
@@ -114,7 +114,7 @@ impl<'a> Pages<'a> {
             Some(page) if (self.enough)(&page) => Ok(Step::Enough),
             Some(_) => Ok(Step::Further),
         };
-        tokens(self.host, next, start, &mut fetch, take, cursor)
+        each_page(self.host, next, start, fetch, take, cursor)
     }
 
     /// Pages that are asked for by the number of elements before them; an
@@ -321,21 +321,27 @@ impl<'a> Pages<'a> {
 }
 
 /// What became of a page.
-pub(crate) enum Step {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
     /// It was taken; the next one, if there is one.
     Further,
+    /// It was taken; the next one in another call, for which the host's caps count anew.
+    Pause,
     /// It was taken, and is the last that is wanted.
     Enough,
-    /// The run is being stopped.
+    /// The run is being stopped: nothing of the page counts.
     Stopping,
 }
 
-/// The walk of [`Pages::by_token`], whatever is done with a page.
-pub(crate) fn tokens<C: Serialize>(
+/// The walk of [`Pages::by_token`], with `take` doing what is to be done with a page.
+///
+/// # Errors
+/// What `fetch` and `take` fail with, and as [`Pages::by_token`].
+pub fn each_page<C: Serialize>(
     host: &Host,
     next: &str,
     start: Option<String>,
-    fetch: &mut dyn FnMut(Option<&str>) -> Result<Body, Failure>,
+    mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
     mut take: impl FnMut(&Body) -> Result<Step, Failure>,
     cursor: impl Fn(&str) -> C,
 ) -> Result<Ended, Failure> {
@@ -351,8 +357,9 @@ pub(crate) fn tokens<C: Serialize>(
             fetched => fetched?,
         };
         is_saved = false;
-        match take(&body)? {
-            Step::Further => {}
+        let step = take(&body)?;
+        match step {
+            Step::Further | Step::Pause => {}
             Step::Enough => return Ok(Ended::Exhausted),
             Step::Stopping => return Ok(Ended::Yielded),
         }
@@ -364,13 +371,13 @@ pub(crate) fn tokens<C: Serialize>(
         let Some(token) = &token else {
             return Ok(Ended::Exhausted);
         };
-        if host.save(&cursor(token))? != Directive::Proceed {
+        if host.save(&cursor(token))? != Directive::Proceed || step == Step::Pause {
             return Ok(Ended::Yielded);
         }
     }
 }
 
-fn stuck(text: &str) -> Failure {
+pub(crate) fn stuck(text: &str) -> Failure {
     Failure::Protocol(format!("{text}; reading on would never end"))
 }
 

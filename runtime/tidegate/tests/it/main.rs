@@ -6,6 +6,7 @@ mod apply;
 mod as_code;
 mod bad_input;
 mod bodies;
+mod canaries;
 mod crash;
 mod guests;
 mod intercom;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Connector, CursorOrder, Directive, Extraction, Failure, Host, Manifest, Mark, Numbered,
-    Outcome, Pages, Partition, Plan, Read, Request, Source, Stream, Target,
+    Connector, CursorOrder, Directive, Ended, Extraction, Failure, Host, Manifest, Mark, Numbered,
+    Outcome, Pages, Partition, Plan, Read, Request, Source, Step, Stream, Target, each_page,
     testing::{Answer, Job, MemoryHost},
 };
 
@@ -333,4 +333,36 @@ fn a_set_that_records_leave_is_read_until_nothing_leaves() {
         .run::<Numbers>(&Job::new("n"), &"still".to_owned())
         .unwrap_err();
     assert!(matches!(failure, Failure::Transient(_)), "{failure}");
+}
+
+#[test]
+fn a_walk_that_pauses_saves_the_page_and_goes_on_in_another_call() {
+    for (pause_after, calls) in [(1, 9), (2, 5), (9, 1)] {
+        let memory = MemoryHost::new(serve(25));
+        let host = memory.host();
+        let (mut start, mut taken, mut called) = (None, 0, 0);
+        loop {
+            called += 1;
+            let mut pages = 0;
+            let fetch = |token: Option<&str>| {
+                let request = Request::get("api", "/").query("token", token.unwrap_or("0"));
+                host.fetch(&request)?.success()
+            };
+            let take = |page: &crate::Body| {
+                pages += 1;
+                taken += page.each("/items/*/id", 100)?.len();
+                Ok(match pages % pause_after {
+                    0 => Step::Pause,
+                    _ => Step::Further,
+                })
+            };
+            let ended = each_page(&host, "/next", start, fetch, take, |token| json!(token));
+            if ended.unwrap() == Ended::Exhausted {
+                break;
+            }
+            let saved = memory.saves().pop().unwrap();
+            start = saved.as_str().map(str::to_owned);
+        }
+        assert_eq!((taken, called), (25, calls), "after {pause_after} pages");
+    }
 }
