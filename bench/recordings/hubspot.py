@@ -17,8 +17,16 @@ PROPERTIES = [
     "contacts:text_field:string", "contacts:number_field:number", "contacts:date_field:date",
     "companies:facebookfans:number",
 ]
+TYPES = [
+    "grouparoo_object:3604285:Grouparoo object:Grouparoo objects:0:"
+    "grouparoo_object_property=string,email=string,first_name=string,last_name=string,"
+    "number_field=number,text_field=string",
+    "grouparoo_company:3821545:Grouparoo Company:Grouparoo Companies:0:"
+    "grouparoo_company_property=string",
+]
 # What the API itself sets, so that no request may.
-SYSTEM = {"createdate", "lastmodifieddate", "hs_lastmodifieddate", "hs_object_id"}
+SYSTEM = {
+    "createdate", "hs_createdate", "lastmodifieddate", "hs_lastmodifieddate", "hs_object_id"}
 # The longest that the recorder ever waited for the index.
 LAG_MS_MAX = 90_000
 
@@ -39,8 +47,10 @@ class HubSpot(Reading):
 
     def arguments(self):
         arguments = ["hubspot", "--scale", "inf", "--derived-properties"]
-        for kind in ("contacts", "companies", "deals"):
+        for kind in ("contacts", "companies", "deals", "tickets"):
             arguments += [f"--{kind}", "0"]
+        for declared in TYPES:
+            arguments += ["--custom-type", declared]
         for declared in PROPERTIES:
             arguments += ["--property", declared]
         return arguments
@@ -74,7 +84,10 @@ class HubSpot(Reading):
         return values
 
     def presuppose(self, simulator, exchange):
-        kind = re.match(r"/crm/v3/objects/(\w+)/(search|batch/(?:update|archive))", exchange.path)
+        if exchange.path.startswith("/crm-associations/"):
+            self.presuppose_ends(simulator, exchange)
+            return
+        kind = re.match(r"/crm/v3/objects/([\w-]+)/(search|batch/(?:update|archive))", exchange.path)
         if not kind or exchange.status >= 300:
             return
         shown = [] if not isinstance(exchange.answer, dict) else exchange.answer["results"]
@@ -84,6 +97,18 @@ class HubSpot(Reading):
         for identity, entry in named.items():
             if identity not in self.ids.known:
                 self.create(simulator, kind[1], identity, entry, exchange)
+
+    def presuppose_ends(self, simulator, exchange):
+        """The recorder associated contacts with companies, and had made the contacts
+        through version 1."""
+        ends = {"companies": (exchange.body or {}).get("toObjectId")}
+        ends["contacts"] = (exchange.body or {}).get("fromObjectId")
+        in_path = re.search(r"/associations/(\d+)/HUBSPOT_DEFINED/1$", exchange.path)
+        if in_path:
+            ends["contacts"] = in_path[1]
+        for kind, identity in ends.items():
+            if identity is not None and str(identity) not in self.ids.known:
+                self.create(simulator, kind, str(identity), {"properties": {}}, exchange)
 
     def create(self, simulator, kind, identity, entry, exchange):
         created = entry.get("createdAt")
@@ -147,11 +172,15 @@ class HubSpot(Reading):
         return self.written(member) or super().plain_key(member)
 
     def written(self, member):
-        """What identifies a record that was just created: its own values."""
+        """What identifies a record that was just created: its own values; and a kind of
+        association, whose number is the account's: its ends."""
+        if isinstance(member, dict) and "fromObjectTypeId" in member:
+            return member["fromObjectTypeId"], member["toObjectTypeId"], member["name"]
         properties = member.get("properties") if isinstance(member, dict) else None
         if not isinstance(properties, dict):
             return None
-        return tuple(properties.get(name) for name in ("email", "domain", "name", "firstname"))
+        return tuple(properties.get(name) for name in (
+            "email", "domain", "name", "firstname", "first_name", "grouparoo_object_property"))
 
     def learn(self, exchange, answer):
         if answer.status != 201 or not isinstance(answer.body, dict):

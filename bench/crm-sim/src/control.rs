@@ -217,7 +217,7 @@ pub(crate) async fn respond<A: Steered>(api: Arc<A>, request: Request<Incoming>)
     }
 }
 
-fn steer<A: Steered>(
+pub(crate) fn steer<A: Steered>(
     api: &A,
     method: &Method,
     segments: &[&str],

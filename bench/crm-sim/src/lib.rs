@@ -29,6 +29,9 @@ mod records;
 mod reply;
 pub mod salesforce;
 mod server;
+mod simulator;
 mod tokens;
 mod truth;
 mod window;
+
+pub use simulator::{Current, Ended, Simulator};

@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
+use crate::control::Steered;
 
 /// Listeners of a simulator and everything that runs on them. Stops when dropped.
 #[derive(Debug)]
@@ -69,6 +72,17 @@ impl Servers {
         );
         self.tasks.spawn(served);
         port.url
+    }
+
+    /// Runs a task until stopped.
+    pub(crate) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = task => {}
+            }
+        });
     }
 
     /// Closes every connection and waits until all tasks have ended.
@@ -129,4 +143,22 @@ async fn serve<F, R>(
             }
         });
     }
+}
+
+/// Gives an answer the simulated time as its `Date`, by which clients tell whose clock
+/// is ahead.
+pub(crate) async fn dated<A: Steered>(
+    api: Arc<A>,
+    answer: impl Future<Output = Response<Body>>,
+) -> Response<Body> {
+    let mut response = answer.await;
+    let now = jiff::Timestamp::from_millisecond(api.clock().now_ms());
+    let text = now.map(|now| now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    // Without one the server writes its own.
+    if let Ok(value) = text.map(HeaderValue::try_from)
+        && let Ok(value) = value
+    {
+        response.headers_mut().insert(header::DATE, value);
+    }
+    response
 }

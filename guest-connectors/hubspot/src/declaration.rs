@@ -5,12 +5,31 @@ use tidegate_sdk::{Auth, prelude::*};
 
 const API: &str = "https://api.hubapi.com";
 
-/// Objects of the OAuth scopes; each is granted on its own.
-const SCOPES: [&str; 4] = [
+/// The consent page, and what it asks for where the account has it: not every plan
+/// has object types of its own.
+const AUTHORIZE: &str = "https://app.hubspot.com/oauth/authorize?optional_scope=\
+crm.objects.custom.read%20crm.schemas.custom.read";
+
+/// What is granted of every account; each object on its own.
+const SCOPES: [&str; 6] = [
     "oauth",
     "crm.objects.companies.read",
     "crm.objects.contacts.read",
     "crm.objects.deals.read",
+    "crm.objects.owners.read",
+    "tickets",
+];
+
+/// What a blind connector may be told of a page: where the next one is, how many there
+/// are, which records it names and which of them have associations on further pages,
+/// and which records became a part of others.
+const PAGING: [&str; 6] = [
+    "/paging/next/after",
+    "/total",
+    "/results/*/id",
+    "/results/*/from/id",
+    "/results/*/paging/next/after",
+    "/results/*/properties/hs_merged_object_ids",
 ];
 
 pub(crate) fn manifest() -> Manifest {
@@ -26,16 +45,23 @@ pub(crate) fn manifest() -> Manifest {
             },
             "additionalProperties": false
         }))
-        .endpoint(Endpoint::data("api", API).path("/crm/v3/objects/"))
+        .endpoint(
+            Endpoint::data("api", API)
+                .path("/crm/v3/objects/")
+                .path("/crm/v3/owners")
+                .path("/crm/v3/pipelines/")
+                .path("/crm/v4/associations/"),
+        )
         .endpoint(
             Endpoint::metadata("schema", API)
                 .path("/crm/v3/properties/")
+                .path("/crm/v3/schemas")
                 .path("/account-info/"),
         )
         .auth(
             "oauth",
             Auth::OAuthCode(OAuthCode {
-                authorize_url: "https://app.hubspot.com/oauth/authorize".to_owned(),
+                authorize_url: AUTHORIZE.to_owned(),
                 token_url: "https://api.hubapi.com/oauth/v1/token".to_owned(),
                 scopes: SCOPES.map(str::to_owned).to_vec(),
                 pkce: true,
@@ -65,9 +91,8 @@ pub(crate) fn manifest() -> Manifest {
                 .scope(Scope::RemoteAccount),
         )
         .response_header("date")
-        .paging_pointer("/paging/next/after")
-        .paging_pointer("/total")
         .blind();
+    let manifest = PAGING.into_iter().fold(manifest, Manifest::paging_pointer);
     responses().into_iter().fold(manifest, Manifest::response)
 }
 

@@ -1,13 +1,20 @@
 //! HubSpot CRM objects, read without seeing a record: the host cuts them out
 //! of each page, the connector learns only where the next page is.
 
+mod associations;
+mod batches;
+mod catalog;
 mod declaration;
 mod planning;
 mod reading;
 mod schema;
+mod searching;
+mod shapes;
 
 use serde::{Deserialize, Serialize};
 use tidegate_sdk::prelude::*;
+
+use catalog::Entity;
 
 struct HubSpot;
 
@@ -38,50 +45,11 @@ impl AuthChoice {
     }
 }
 
-/// A kind of CRM object that is read as a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Object {
-    Contacts,
-    Companies,
-    Deals,
-}
-
-impl Object {
-    const ALL: [Self; 3] = [Self::Contacts, Self::Companies, Self::Deals];
-
-    fn of_stream(stream: &str) -> Result<Self, Failure> {
-        let named = Self::ALL.into_iter().find(|object| object.name() == stream);
-        named.ok_or_else(|| Failure::Config(format!("there is no stream {stream:?}")))
-    }
-
-    /// Name of the stream, and of the object in paths.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Contacts => "contacts",
-            Self::Companies => "companies",
-            Self::Deals => "deals",
-        }
-    }
-
-    /// The property that says when a record was last modified; contacts have
-    /// one of their own.
-    fn modified(self) -> &'static str {
-        match self {
-            Self::Contacts => "lastmodifieddate",
-            Self::Companies | Self::Deals => "hs_lastmodifieddate",
-        }
-    }
-
-    fn modified_pointer(self) -> String {
-        format!("/properties/{}", self.modified())
-    }
-}
-
 /// What a partition covers. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Slice {
-    /// All records, in the list's own order. What changes after `until` is the
+    /// Everything, in the list's own order. What changes after `until` is the
     /// next run's.
     List { until: u64 },
     /// Records modified in `since..until`, by search.
@@ -137,14 +105,12 @@ impl Source for HubSpot {
     }
 
     fn plan(host: &Host, plan: Plan<Self>) -> Result<Vec<Partition<Slice>>, Failure> {
-        Object::of_stream(&plan.stream)?;
+        let entity = Entity::of_stream(&plan.stream)?;
         // Bounds are compared with HubSpot's times: a clock of ours that is ahead
         // would pass over what changes until HubSpot's has caught up.
         let remote_now_ms = account(host, &plan.config)?.unwrap_or(u64::MAX);
-        Ok(planning::partitions(
-            &plan,
-            host.now_ms().min(remote_now_ms),
-        ))
+        let now_ms = host.now_ms().min(remote_now_ms);
+        Ok(planning::partitions(&entity, &plan, now_ms))
     }
 
     fn read(host: &Host, read: Read<Self>) -> Result<Outcome<Self>, Failure> {
@@ -164,12 +130,9 @@ fn account(host: &Host, config: &Config) -> Result<Option<u64>, Failure> {
 
 /// The body of a 2xx answer. Objects are granted one by one, so a refused one
 /// says nothing about the others.
-fn accepted(response: Response, object: Object) -> Result<Body, Failure> {
+fn accepted(response: Response, what: &str) -> Result<Body, Failure> {
     match response.status {
-        403 => Err(Failure::Unsupported(format!(
-            "no access to {}",
-            object.name()
-        ))),
+        403 => Err(Failure::Unsupported(format!("no access to {what}"))),
         477 => Err(Failure::Transient(
             "HubSpot is moving the account".to_owned(),
         )),

@@ -1,19 +1,32 @@
 //! How a stream is cut: one list the first time, then windows of change and
-//! one look at what was archived.
+//! one look at what was archived; one list each time where no changes are told.
 
 use tidegate_sdk::prelude::*;
 
-use crate::{HubSpot, Slice};
+use crate::{HubSpot, Slice, catalog::Entity};
 
 /// Search lags behind writes, by half a minute as a rule; each run reads again
 /// what the last one may have missed.
 pub(crate) const LOOK_BACK_MS: u64 = 120_000;
 
-pub(crate) fn partitions(plan: &Plan<HubSpot>, now_ms: u64) -> Vec<Partition<Slice>> {
+pub(crate) fn partitions(
+    entity: &Entity,
+    plan: &Plan<HubSpot>,
+    now_ms: u64,
+) -> Vec<Partition<Slice>> {
     let span = Span::of(plan, now_ms, LOOK_BACK_MS, |end| end.cursor.until);
+    let list = |until| vec![Partition::new("list", Slice::List { until })];
     match span {
+        _ if entity.followed().is_none() => {
+            let mut partitions = list(now_ms);
+            if *entity == Entity::Owners {
+                let (floor, until) = (0, now_ms);
+                partitions.push(Partition::new("archived", Slice::Archived { floor, until }));
+            }
+            partitions
+        }
         Span::Asked(whole) => windows(whole.split(plan.partitions_max, 1)),
-        Span::All { until } => vec![Partition::new("list", Slice::List { until })],
+        Span::All { until } => list(until),
         Span::Changed(whole @ Window { since, until }) => {
             let mut partitions = windows(whole.split(plan.partitions_max, 1));
             partitions.push(Partition::new(

@@ -6,6 +6,7 @@ mod crm;
 mod describing;
 mod planning;
 mod reading;
+mod related;
 
 use serde_json::Value;
 use tidegate_sdk::{

@@ -35,10 +35,10 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
     let stage = Stage::set(&folder, &arguments).await?;
     say(&format!(
         "A simulated {} with {} {} at {}, an S3 endpoint at {}",
-        stage.crm.profile().title,
+        stage.crm.profile.title,
         grouped(arguments.records),
-        stage.crm.profile().records,
-        stage.crm.base_url(),
+        stage.crm.profile.records,
+        stage.crm.simulator.base_url(),
         stage.s3.endpoint()
     ));
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         say("Authorised by OAuth (code with PKCE); the tokens are encrypted in the store");
     }
 
-    let records = stage.crm.profile().records;
+    let records = stage.crm.profile.records;
     say(&format!("\nHistorical sync: all {records}"));
     pass(&prepared).await?;
     let history_end = tally::last_slot(&place, &document).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         edited,
         created,
         deleted,
-    } = stage.change(&arguments);
+    } = stage.change(&arguments)?;
     // Some APIs tell times to the second, and a second that still runs is the next run's.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     say(&format!(
@@ -91,7 +91,7 @@ pub(crate) async fn run(json: bool, arguments: DemoArgs) -> Result<ExitCode> {
         "incremental": { "upserts": increment.upserts, "deletes": increment.deletes },
         "objects": history.objects + increment.objects,
         "bytes": history.bytes + increment.bytes,
-        "requests": stage.crm.requests(),
+        "requests": stage.crm.requests()?,
         "seconds": seconds,
         "peak_rss_bytes": peak_rss_bytes,
         "lake": stage.lake_path(),
@@ -183,7 +183,7 @@ async fn visit(url: &str) -> Result<Option<String>> {
 /// The simulated world and the files that describe the sync to run in it.
 struct Stage {
     folder: PathBuf,
-    crm: Box<dyn Crm>,
+    crm: Crm,
     s3: S3Local,
     sync_file: PathBuf,
     operator_file: PathBuf,
@@ -193,7 +193,7 @@ impl Stage {
     async fn set(folder: &Path, arguments: &DemoArgs) -> Result<Stage> {
         let records =
             u32::try_from(arguments.records).context("--records: 10,000,000 at the most")?;
-        let crm = crm::start(&arguments.connector, records).await?;
+        let crm = Crm::start(&arguments.connector, records).await?;
         let s3 = S3Local::start(&folder.join("s3"), 0, ACCESS_KEY, SECRET_KEY).await?;
         s3.create_bucket(BUCKET)?;
         let stage = Stage {
@@ -212,19 +212,19 @@ impl Stage {
             std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
         };
         let folder = self.folder.display();
-        let profile = self.crm.profile();
+        let profile = self.crm.profile;
         let mut auth = String::new();
         let mut secrets = vec![
             ("access-key", ACCESS_KEY.to_owned()),
             ("secret-key", SECRET_KEY.to_owned()),
         ];
-        if let Some((client_id, client_secret)) = self.crm.app() {
+        if let Some((client_id, client_secret)) = self.crm.simulator.app() {
             auth = format!(
                 "  oauth_app:\n    client_id: {client_id}\n    client_secret: ${{file:{folder}/client-secret}}\n"
             );
             secrets.push(("client-secret", client_secret));
         }
-        let keys = self.crm.keys();
+        let keys = self.crm.simulator.keys();
         if !keys.is_empty() {
             auth.push_str("  secrets:\n");
         }
@@ -279,13 +279,13 @@ target:
                 endpoint = self.s3.endpoint(),
             ),
         )?;
-        let mappings: String = profile
-            .origins
+        let origins = self.crm.simulator.origins();
+        let mappings: String = origins
             .iter()
             .map(|origin| {
                 format!(
                     "    - {{ from: '{origin}', to: '{}' }}\n",
-                    self.crm.base_url()
+                    self.crm.simulator.base_url()
                 )
             })
             .collect();
@@ -311,7 +311,7 @@ target:
     }
 
     /// What changes between the runs: of a hundred records one is edited.
-    fn change(&self, arguments: &DemoArgs) -> Done {
+    fn change(&self, arguments: &DemoArgs) -> Result<Done> {
         let share = usize::try_from(arguments.records / 100).unwrap_or(usize::MAX);
         self.crm.change(share.max(1))
     }
@@ -327,7 +327,7 @@ target:
     }
 
     async fn clear(self, kept: bool) {
-        self.crm.shutdown().await;
+        self.crm.simulator.shutdown().await;
         self.s3.shutdown().await;
         if kept {
             say(&format!(
@@ -375,7 +375,7 @@ async fn show(
         "  history: {} rows of {} distinct {}; increment: {} upserts, {} deletes",
         grouped(history.rows),
         grouped(history.distinct_keys),
-        stage.crm.profile().records,
+        stage.crm.profile.records,
         grouped(increment.upserts),
         grouped(increment.deletes)
     ));

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use crate::paging::{Step, tokens};
-use crate::{Body, EmitFault, Ended, Extraction, Failure, Host, Request, Response, Summary};
+use crate::paging::{Step, each_page, stuck};
+use crate::{
+    Body, Directive, EmitFault, Ended, Extraction, Failure, Host, Request, Response, Summary,
+};
 
 /// How many details are asked for in one crossing: what the host takes at once.
 const BATCH: usize = 100;
@@ -47,7 +49,7 @@ impl<'a> Details<'a> {
         &self,
         next: &str,
         start: Option<String>,
-        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
         named: impl Fn(&Body) -> Result<Named, Failure>,
         accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
         cursor: impl Fn(&str) -> C,
@@ -60,7 +62,42 @@ impl<'a> Details<'a> {
                 Some(_) => Step::Further,
             })
         };
-        tokens(self.host, next, start, &mut fetch, take, cursor)
+        each_page(self.host, next, start, fetch, take, cursor)
+    }
+
+    /// Walks a list as [`Pages::by_key`](crate::Pages::by_key) does, and emits the
+    /// records that `named` finds in each page instead of the page. `named` also tells
+    /// the page's last key; a page without one is the last.
+    ///
+    /// # Errors
+    /// As [`Details::emit`] and [`Pages::by_key`](crate::Pages::by_key).
+    pub fn by_key<C: Serialize>(
+        &self,
+        start: Option<String>,
+        mut fetch: impl FnMut(Option<&str>) -> Result<Body, Failure>,
+        named: impl Fn(&Body) -> Result<(Vec<Request>, Option<String>), Failure>,
+        accept: impl Fn(Response) -> Result<Option<Body>, Failure>,
+        cursor: impl Fn(&str) -> C,
+    ) -> Result<Ended, Failure> {
+        let mut last = start;
+        loop {
+            let page = fetch(last.as_deref())?;
+            let (requests, key) = named(&page)?;
+            let Some(key) = key else {
+                return Ok(Ended::Exhausted);
+            };
+            if last.as_ref() == Some(&key) {
+                return Err(stuck("the last key of a page did not move"));
+            }
+            if self.emit(&requests, &accept)?.is_none() {
+                return Ok(Ended::Yielded);
+            }
+            let directive = self.host.save(&cursor(&key))?;
+            last = Some(key);
+            if directive != Directive::Proceed {
+                return Ok(Ended::Yielded);
+            }
+        }
     }
 
     /// Asks for all of these and emits them in their order. `accept` makes a body of an
@@ -112,7 +149,7 @@ mod tests {
 
     use super::Details;
     use crate::{
-        Extraction, Failure, Manifest, Request,
+        Ended, Extraction, Failure, Manifest, Request, Target,
         testing::{Answer, MemoryHost},
     };
 
@@ -152,5 +189,60 @@ mod tests {
         assert_eq!(keys, ["a", "7"]);
         let refused = details.emit(&requests[2..], |response| response.success().map(Some));
         assert!(matches!(refused, Err(Failure::Unsupported(_))));
+    }
+    /// Ids 1 to 7 in pages of three behind a key, and their details.
+    fn talks() -> MemoryHost {
+        MemoryHost::new(|request| match request.path() {
+            "/talks" => {
+                let Target::Endpoint { query, .. } = &request.target else {
+                    unreachable!()
+                };
+                let after: u64 = query[0].1.parse().unwrap();
+                let ids = (1..=7).filter(|id| *id > after).take(3);
+                let talks = ids.map(|id| json!({ "id": id }));
+                Answer::json(&json!({"talks": talks.collect::<Vec<_>>()}))
+            }
+            path => Answer::json(&json!({"id": path.rsplit('/').next()})),
+        })
+    }
+
+    fn walk(
+        memory: &MemoryHost,
+        named_last: impl Fn(&[String]) -> Option<String>,
+    ) -> Result<Ended, Failure> {
+        let host = memory.host();
+        let details = Details::new(&host, "talks", Extraction::json("").key("/id"));
+        details.by_key(
+            None,
+            |last| {
+                let request = Request::get("api", "/talks").query("after", last.unwrap_or("0"));
+                host.fetch(&request)?.success()
+            },
+            |page| {
+                let ids = page.each("/talks/*/id", 3)?;
+                let asked = ids
+                    .iter()
+                    .map(|id| Request::get("api", format!("/talks/{id}")));
+                Ok((asked.collect(), named_last(&ids)))
+            },
+            |response| response.success().map(Some),
+            |key| json!(key),
+        )
+    }
+
+    #[test]
+    fn details_behind_a_key_are_emitted_once_each_and_saved_after_every_page() {
+        let memory = talks();
+        let ended = walk(&memory, |ids| ids.last().cloned()).unwrap();
+        assert_eq!(ended, Ended::Exhausted);
+        let keys: Vec<String> = memory.emitted().into_iter().map(|one| one.key).collect();
+        assert_eq!(keys, ["1", "2", "3", "4", "5", "6", "7"]);
+        assert_eq!(memory.saves(), [json!("3"), json!("6"), json!("7")]);
+    }
+
+    #[test]
+    fn a_last_key_that_does_not_move_is_a_failure_and_no_loop() {
+        let stuck = walk(&talks(), |_| Some("2".to_owned()));
+        assert!(matches!(stuck, Err(Failure::Protocol(_))));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::generate::mix;
+use crate::hubspot::associations::{Edges, Labels};
 use crate::hubspot::config::Config;
 use crate::hubspot::counters::{Counters, PathKind};
 use crate::hubspot::kind::Kind;
@@ -17,6 +18,7 @@ use crate::hubspot::records::Records;
 use crate::hubspot::render::Projection;
 use crate::hubspot::schema::PropertyChange;
 use crate::hubspot::search::{Index, Quirks};
+use crate::hubspot::webhooks::Webhooks;
 use crate::journal::Journal;
 use crate::meter::Meter;
 
@@ -39,7 +41,11 @@ pub(crate) struct Account {
     /// Start of the simulator's own address, `http://127.0.0.1:port`.
     pub(crate) base_url: String,
     pub(crate) clock: Clock,
-    pub(crate) collections: [Collection; 3],
+    pub(crate) collections: Vec<Collection>,
+    /// The kinds of association, and the associations that were changed.
+    pub(crate) labels: Labels,
+    pub(crate) edges: Edges,
+    pub(crate) webhooks: Webhooks,
     pub(crate) oauth: OAuth,
     pub(crate) limits: Limits,
     pub(crate) faults: Faults<PathKind>,
@@ -56,13 +62,19 @@ impl Account {
         Account {
             base_url,
             clock: Clock::default(),
-            collections: Kind::ALL.map(|kind| Collection {
-                kind,
-                records: Records::new(kind, &config),
-                index: Index::default(),
-                projections: RwLock::default(),
-                creating: Mutex::default(),
-            }),
+            collections: Kind::all(&config)
+                .into_iter()
+                .map(|kind| Collection {
+                    kind,
+                    records: Records::new(kind, &config),
+                    index: Index::default(),
+                    projections: RwLock::default(),
+                    creating: Mutex::default(),
+                })
+                .collect(),
+            labels: Labels::new(&config),
+            edges: Edges::default(),
+            webhooks: Webhooks::default(),
             oauth: OAuth::new(&config),
             limits: Limits::new(&config),
             faults: Faults::default(),
@@ -75,11 +87,21 @@ impl Account {
     }
 
     pub(crate) fn collection(&self, kind: Kind) -> &Collection {
-        match kind {
-            Kind::Contacts => &self.collections[0],
-            Kind::Companies => &self.collections[1],
-            Kind::Deals => &self.collections[2],
-        }
+        let place = match kind {
+            Kind::Contacts => 0,
+            Kind::Companies => 1,
+            Kind::Deals => 2,
+            Kind::Tickets => 3,
+            Kind::Custom(place) => Kind::STANDARD.len() + usize::from(place),
+        };
+        &self.collections[place]
+    }
+
+    /// The kind that a path names, in any spelling that the API takes.
+    pub(crate) fn kind_of(&self, text: &str) -> Option<Kind> {
+        let mut kinds = self.collections.iter();
+        let found = kinds.find(|collection| collection.records.schema.names.answer_to(text))?;
+        Some(found.kind)
     }
 
     pub(crate) fn quirks(&self) -> Quirks {

@@ -1,7 +1,7 @@
 //! What a simulated account looks like at its start.
 
 use crate::hubspot::kind::Kind;
-use crate::hubspot::schema::ExtraProperty;
+use crate::hubspot::schema::{ExtraProperty, PropertyType};
 
 /// The subscription that sets a private app's limits. OAuth apps always get
 /// 110 requests in ten seconds.
@@ -38,6 +38,45 @@ impl Plan {
     }
 }
 
+/// An object type that the account defined itself. Its kind is
+/// [`Kind::Custom`] with its place in [`Config::custom_types`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomType {
+    /// Its internal name; paths take it with the account's number before it.
+    pub name: String,
+    /// What follows `2-` in its type id.
+    pub number: u64,
+    /// What people read: one of it, and several.
+    pub labels: [String; 2],
+    /// Generated records.
+    pub count: u32,
+    /// Its properties, of which the first is the one that names a record.
+    pub properties: Vec<(String, PropertyType)>,
+    /// The kinds of record that its records can be associated with. Generated ones are
+    /// with contacts and companies.
+    pub associated: Vec<Kind>,
+}
+
+impl CustomType {
+    /// Machines, each associated with contacts, companies and tickets: an example.
+    pub fn machines(count: u32) -> CustomType {
+        let property = |name: &str, of: PropertyType| (name.to_owned(), of);
+        CustomType {
+            name: "machine".to_owned(),
+            number: 3_604_285,
+            labels: ["Machine".to_owned(), "Machines".to_owned()],
+            count,
+            properties: vec![
+                property("serial_name", PropertyType::String),
+                property("hours_run", PropertyType::Number),
+                property("inspected_on", PropertyType::Date),
+                property("in_service", PropertyType::Bool),
+            ],
+            associated: vec![Kind::Contacts, Kind::Companies, Kind::Tickets],
+        }
+    }
+}
+
 /// Everything that is fixed when a simulator starts.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -53,6 +92,12 @@ pub struct Config {
     pub companies: u32,
     /// Generated deals.
     pub deals: u32,
+    /// Generated tickets.
+    pub tickets: u32,
+    /// Object types of the account's own, 200 at most.
+    pub custom_types: Vec<CustomType>,
+    /// Associations of one record on one page at most, 500 in the real API.
+    pub association_page_max: usize,
     /// Records that share each millisecond of modification.
     pub tie_group: u32,
     /// Records, at most a quarter of all, that share one millisecond.
@@ -69,6 +114,15 @@ pub struct Config {
     pub client_id: String,
     /// The OAuth app's secret.
     pub client_secret: String,
+    /// The application's number, by which its webhooks are known.
+    pub app_id: u64,
+    /// The developer's key, which opens the settings of webhooks.
+    pub developer_key: String,
+    /// How long a receiver of webhooks may take, in milliseconds.
+    pub webhook_patience_ms: u64,
+    /// How long after a failed delivery the next one is tried, in milliseconds. The real
+    /// API tries ten times within a day.
+    pub webhook_retry_ms: u64,
     /// Redirect addresses of the app; empty accepts any.
     pub redirect_uris: Vec<String>,
     /// Whether an authorisation without a PKCE challenge is refused.
@@ -100,6 +154,9 @@ impl Default for Config {
             contacts: 1000,
             companies: 200,
             deals: 300,
+            tickets: 150,
+            custom_types: Vec::new(),
+            association_page_max: 500,
             tie_group: 3,
             tie_burst: 450,
             plan: Plan::Professional,
@@ -108,6 +165,10 @@ impl Default for Config {
             gzip: false,
             client_id: "6f1b6a3e-5b7e-4f5c-9a51-0d6a3f4f2c11".to_owned(),
             client_secret: "c0ffee00-1111-4222-8333-444455556666".to_owned(),
+            app_id: 1_160_452,
+            developer_key: "0d0d0d0d-5555-4666-8777-888899990000".to_owned(),
+            webhook_patience_ms: 5_000,
+            webhook_retry_ms: 60_000,
             redirect_uris: Vec::new(),
             require_pkce: false,
             access_token_ttl_s: 1800,
@@ -128,6 +189,8 @@ impl Config {
             Kind::Contacts => self.contacts,
             Kind::Companies => self.companies,
             Kind::Deals => self.deals,
+            Kind::Tickets => self.tickets,
+            Kind::Custom(place) => self.custom_types[usize::from(place)].count,
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::control::{Steered, read};
+use crate::control::{Changed, Steered, read};
 use crate::faults::Faults;
 use crate::hubspot::account::Account;
 use crate::hubspot::counters::PathKind;
@@ -63,7 +63,9 @@ impl Steered for Account {
     }
 
     fn parse_kind(&self, name: &str) -> Option<Kind> {
-        Kind::parse(name)
+        let declared = |kind: &Kind| self.collections.iter().any(|one| one.kind == *kind);
+        self.kind_of(name)
+            .or_else(|| Kind::parse(name).filter(declared))
     }
 
     fn records(&self, kind: Kind) -> &Records {
@@ -76,6 +78,10 @@ impl Steered for Account {
 
     fn delete_one(&self, kind: Kind, id: u64, at_ms: i64) -> bool {
         Steered::records(self, kind).archive(id, at_ms, self.clock.now_ms())
+    }
+
+    fn changed(&self, kind: Kind, id: u64, change: Changed, columns: &[u16]) {
+        self.tell_changed(kind, id, change, columns);
     }
 
     fn version_json(&self, kind: Kind, id: u64, modified_ms: i64) -> Option<Vec<u8>> {

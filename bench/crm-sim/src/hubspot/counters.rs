@@ -22,6 +22,10 @@ pub enum PathKind {
     Search,
     /// A write, single or batch, and batch reads.
     Batch,
+    /// Associations, read or written.
+    Associations,
+    /// Settings and subscriptions of webhooks.
+    Webhooks,
     /// Property definitions.
     Properties,
     /// Object schemas.

@@ -4,10 +4,12 @@
 mod catalog;
 mod finish;
 mod history;
+mod links;
 mod oauth;
 mod objects;
 pub(crate) mod reply;
 mod route;
+mod webhooks;
 mod writes;
 
 use std::sync::Arc;
@@ -55,7 +57,7 @@ struct Exchange<'a> {
 pub(crate) async fn respond(account: Arc<Account>, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let route = Route::parse(&parts.method, path);
+    let route = Route::parse(&parts.method, path, &|name| account.kind_of(name));
     let _in_flight = account.meter.begin(route.path_kind());
     let target = parts
         .uri
@@ -116,6 +118,12 @@ impl Exchange<'_> {
             Route::UnknownType(name) => return Err(Problem::unknown_type(name)),
             _ => {}
         }
+        if let Route::Hooks(app, what) = self.route {
+            return match self.strike(None).await? {
+                Some(reply) => Ok(reply),
+                None => webhooks::answer(self.account, app, what, self.query, self.body),
+            };
+        }
         let Some((app, scopes)) = self.authenticate()? else {
             return Ok(Reply::html(530, "error code: 1016"));
         };
@@ -127,9 +135,10 @@ impl Exchange<'_> {
         if let Some(reply) = self.strike(Some(bucket)).await? {
             return Ok(reply);
         }
-        match self.route.scope() {
-            Some(scope) if !scopes.contains(&scope) => Err(Problem::missing_scopes(&scope)),
-            _ => self.dispatch().await,
+        let wanted = self.route.scopes();
+        match wanted.iter().find(|scope| !scopes.contains(*scope)) {
+            Some(scope) => Err(Problem::missing_scopes(scope)),
+            None => self.dispatch().await,
         }
     }
 
@@ -267,7 +276,9 @@ impl Exchange<'_> {
                 keep,
             ),
             Route::Search(kind) => objects::search(account, *kind, self.body, keep).await,
-            Route::Read(kind, id) => objects::read(account.collection(*kind), id, self.query),
+            Route::Read(kind, id) => {
+                objects::read(account, account.collection(*kind), id, self.query)
+            }
             Route::Create(kind) => writes::create(account, account.collection(*kind), self.body),
             Route::Update(kind, id) => {
                 let parameters = objects::Parameters::parse(self.query)?;
@@ -282,15 +293,23 @@ impl Exchange<'_> {
             }
             Route::Archive(kind, id) => writes::archive(account, account.collection(*kind), id),
             Route::Batch(kind, batch) => self.batch(account.collection(*kind), *batch),
+            Route::Merge(kind) => writes::merge(account, account.collection(*kind), self.body),
+            Route::Linked(from, to, what) => {
+                links::answer(account, (*from, *to), what, self.query, self.body)
+            }
+            Route::LegacyLinks { id, type_id } => {
+                links::legacy::read(account, id, type_id, self.query)
+            }
+            Route::LegacyLink { remove } => links::legacy::write(account, *remove, self.body),
             Route::Properties(kind) => Ok(catalog::properties(account.collection(*kind))),
             Route::Property(kind, name) => catalog::property(account.collection(*kind), name),
-            Route::Schemas => Ok(catalog::schemas()),
-            Route::Schema(kind) => Ok(catalog::schema(account.collection(*kind))),
+            Route::Schemas => Ok(catalog::schemas(account)),
+            Route::Schema(kind) => Ok(catalog::schema(account, account.collection(*kind))),
             Route::Details => Ok(catalog::details(account)),
             Route::LegacyDetails => Ok(catalog::legacy_details(account)),
             Route::DailyUsage => Ok(catalog::daily_usage(account)),
             Route::Owners => catalog::owners(self.query),
-            Route::Pipelines(kind) => Ok(catalog::pipelines(account.collection(*kind))),
+            Route::Pipelines(kind) => Ok(catalog::pipelines::all(account.collection(*kind))),
             _ => Err(Problem::not_found()),
         }
     }

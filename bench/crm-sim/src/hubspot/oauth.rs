@@ -15,7 +15,7 @@ use crate::tokens::{self, Issued, Policy, Scopes, Tokens};
 const CODE_TTL_MS: i64 = 60_000;
 
 /// Every scope that the simulator knows.
-pub(crate) const SCOPES: [&str; 8] = [
+pub(crate) const SCOPES: [&str; 12] = [
     "oauth",
     "crm.objects.contacts.read",
     "crm.objects.contacts.write",
@@ -23,6 +23,10 @@ pub(crate) const SCOPES: [&str; 8] = [
     "crm.objects.companies.write",
     "crm.objects.deals.read",
     "crm.objects.deals.write",
+    "tickets",
+    "crm.objects.custom.read",
+    "crm.objects.custom.write",
+    "crm.objects.owners.read",
     "crm.schemas.custom.read",
 ];
 
@@ -91,6 +95,13 @@ impl OAuth {
     pub(crate) fn issue_all(&self, now_ms: i64) -> Issued {
         let scopes = Arc::clone(&self.all_scopes);
         self.tokens.issue_granted(scopes, Arc::default(), now_ms)
+    }
+
+    /// The same for some scopes only.
+    pub(crate) fn issue_for(&self, scopes: &[&str], now_ms: i64) -> Issued {
+        let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        self.tokens
+            .issue_granted(Arc::new(scopes), Arc::default(), now_ms)
     }
 
     /// What a bearer token is worth now.

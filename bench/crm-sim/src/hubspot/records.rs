@@ -1,6 +1,8 @@
 //! The records of one object type with the properties that HubSpot gives them.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::{PoisonError, RwLock};
 
 use crate::generate::{Grain, email_index};
 use crate::hubspot::config::Config;
@@ -13,6 +15,9 @@ use crate::records::{ListPage, Population, Shown, Snapshot, View, Write, base_vi
 pub(crate) struct Records {
     pub(crate) schema: Schema,
     stored: crate::records::Records,
+    /// Records that were merged away, each with the one that it became a part of. They
+    /// count as archived but are in no list of archived ones.
+    merged: RwLock<BTreeMap<u64, u64>>,
 }
 
 impl Deref for Records {
@@ -35,7 +40,28 @@ impl Records {
                 tie_burst: config.tie_burst,
                 grain: Grain::Millisecond,
             }),
+            merged: RwLock::default(),
         }
+    }
+
+    /// Notes that a record became a part of another one.
+    pub(crate) fn note_merged(&self, id: u64, into: u64) {
+        let mut merged = self.merged.write().unwrap_or_else(PoisonError::into_inner);
+        merged.insert(id, into);
+    }
+
+    /// The record that this one is a part of by now: itself, unless it was merged away.
+    pub(crate) fn surviving(&self, id: u64) -> u64 {
+        let merged = self.merged.read().unwrap_or_else(PoisonError::into_inner);
+        let mut id = id;
+        while let Some(into) = merged.get(&id) {
+            id = *into;
+        }
+        id
+    }
+
+    pub(crate) fn is_live(&self, id: u64) -> bool {
+        self.with_view(id, |view| view.archived_ms.is_none()) == Some(true)
     }
 
     /// Creates a record that holds only what a client writes and what the API
@@ -79,18 +105,47 @@ impl Records {
         projection: &Projection,
         out: &mut Vec<u8>,
     ) -> ListPage {
-        let from = after.map_or(0, |id| id.saturating_add(1));
-        let shown = if archived {
-            Shown::Archived
-        } else {
-            Shown::Live
-        };
         let mut first = true;
-        self.walk(from, limit, shown, |view| {
+        self.page(after, limit, archived, |view| {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
             record(view, projection, out);
         })
+    }
+
+    /// Shows up to `limit` records after an id, in id order.
+    pub(crate) fn page(
+        &self,
+        after: Option<u64>,
+        limit: usize,
+        archived: bool,
+        mut show: impl FnMut(&View<'_>),
+    ) -> ListPage {
+        let from = after.map_or(0, |id| id.saturating_add(1));
+        let merged = self.merged.read().unwrap_or_else(PoisonError::into_inner);
+        if !archived || merged.is_empty() {
+            let shown = if archived {
+                Shown::Archived
+            } else {
+                Shown::Live
+            };
+            return self.walk(from, limit, shown, show);
+        }
+        let overlay = self.overlay();
+        let views = self.by_id(&overlay, from, Shown::Archived, Snapshot::NOW);
+        let mut views = views
+            .filter(|view| !merged.contains_key(&view.row.id))
+            .peekable();
+        let (mut last, mut returned) = (None, 0);
+        for view in views.by_ref().take(limit) {
+            show(&view);
+            last = Some(view.row.id);
+            returned += 1;
+        }
+        ListPage {
+            next_after: last.filter(|_| views.peek().is_some()),
+            returned,
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::clock::iso;
 use crate::generate::Generator;
 use crate::hubspot::config::Config;
-use crate::hubspot::kind::Kind;
+use crate::hubspot::kind::{Kind, Names};
 use crate::overlay::Changes;
 use crate::records::Cell;
 
@@ -93,6 +93,8 @@ pub(crate) struct Property {
     options: &'static [(&'static str, &'static str)],
     /// False for properties that the account defined itself.
     standard: bool,
+    /// Whether it was made along with its type, by nobody in particular.
+    came_with_type: bool,
     pub(crate) read_only: bool,
     pub(crate) generator: Generator,
     /// This property's share in a record's randomness.
@@ -103,6 +105,7 @@ pub(crate) struct Property {
 #[derive(Debug)]
 pub(crate) struct Schema {
     pub(crate) kind: Kind,
+    pub(crate) names: Names,
     pub(crate) properties: Vec<Property>,
     by_name: HashMap<String, u16>,
     pub(crate) object_id: u16,
@@ -110,13 +113,15 @@ pub(crate) struct Schema {
     pub(crate) modified: u16,
     /// The property that a simulated edit changes.
     pub(crate) edited: u16,
+    /// The property that lists merged records.
+    pub(crate) merged: u16,
     /// What a response holds when the request names no properties.
     pub(crate) defaults: Vec<u16>,
 }
 
 impl Schema {
     pub(crate) fn new(kind: Kind, config: &Config) -> Schema {
-        let mut properties = tables::properties(kind);
+        let mut properties = tables::properties(kind, config);
         if config.derived_properties {
             properties.extend(tables::derived(kind));
         }
@@ -130,6 +135,9 @@ impl Schema {
         for (salt, property) in (1_u64..).zip(&mut properties) {
             property.salt = crate::generate::mix(salt);
         }
+        // It holds nothing generated, so that the others' values do not depend on it.
+        properties.push(tables::merged());
+        properties.sort_by(|left, right| left.name.cmp(&right.name));
         let by_name: HashMap<String, u16> = (0_u16..)
             .zip(&properties)
             .map(|(column, property)| (property.name.clone(), column))
@@ -137,10 +145,12 @@ impl Schema {
         let at = |name: &str| by_name.get(name).copied().unwrap_or(0);
         Schema {
             kind,
+            names: Names::of(kind, config),
             object_id: at("hs_object_id"),
-            created: at("createdate"),
+            created: at(kind.created_property()),
             modified: at(kind.modified_property()),
-            edited: at(tables::edited(kind)),
+            edited: at(tables::edited(kind, config)),
+            merged: at("hs_merged_object_ids"),
             defaults: tables::defaults(kind).iter().map(|name| at(name)).collect(),
             by_name,
             properties,
@@ -207,7 +217,7 @@ impl Schema {
             Kind::Companies if text_of("website").is_none() => {
                 vec![("website", text_of("domain").map(str::to_owned))]
             }
-            Kind::Companies | Kind::Deals => Vec::new(),
+            _ => Vec::new(),
         };
         filled
             .into_iter()
@@ -220,7 +230,7 @@ impl Schema {
         self.properties
             .iter()
             .filter(|property| !property.is_archived())
-            .map(|property| property.describe(self.kind))
+            .map(|property| property.describe(&self.names))
             .collect()
     }
 }
@@ -236,6 +246,7 @@ impl Property {
             }),
             options: &[],
             standard: false,
+            came_with_type: false,
             read_only: false,
             generator: Generator::Unset,
             salt: 0,
@@ -264,7 +275,7 @@ impl Property {
     }
 
     /// One entry of `GET /crm/v3/properties/{type}`.
-    pub(crate) fn describe(&self, kind: Kind) -> Value {
+    pub(crate) fn describe(&self, names: &Names) -> Value {
         let (wire_type, field_type) = self.property_type().wire();
         let options: Vec<Value> = (0_i32..)
             .zip(self.options)
@@ -280,7 +291,7 @@ impl Property {
             "type": wire_type,
             "fieldType": if matches!(self.generator, Generator::Choices { .. }) { "checkbox" } else { field_type },
             "description": "",
-            "groupName": format!("{}information", kind.singular()),
+            "groupName": names.group(),
             "options": options,
             "displayOrder": -1,
             "calculated": false,
@@ -298,7 +309,14 @@ impl Property {
         if let Some(object) = described.as_object_mut() {
             if self.standard {
                 object.insert("hubspotDefined".to_owned(), json!(true));
-            } else {
+                if names.is_own() {
+                    // What the API gives every type is described in fewer words.
+                    for word in ["updatedAt", "createdAt", "archived"] {
+                        object.remove(word);
+                    }
+                    object["modificationMetadata"]["archivable"] = json!(true);
+                }
+            } else if !self.came_with_type {
                 object.insert("createdUserId".to_owned(), json!("13534722"));
                 object.insert("updatedUserId".to_owned(), json!("13534722"));
                 object.insert("showCurrencySymbol".to_owned(), json!(false));

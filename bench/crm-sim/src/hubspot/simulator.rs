@@ -1,20 +1,24 @@
 //! The simulator as a library: start, steer, and read the truth.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::control::{self, Changes as _, Steered as _};
+use crate::control::{self, Changed, Changes as _, Steered as _};
 use crate::hubspot::Rule;
 use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::associations::Change;
 use crate::hubspot::config::Config;
 use crate::hubspot::counters::Counters;
 use crate::hubspot::http;
 use crate::hubspot::kind::Kind;
 use crate::hubspot::schema::PropertyChange;
+use crate::hubspot::webhooks::{self, Delivery};
 use crate::journal::Seen;
 use crate::overlay::Changes;
 use crate::records::Write;
-use crate::server::{Port, Servers};
+use crate::server::{Port, Servers, dated};
+use crate::simulator::Faced;
 use crate::tokens::TokenPair;
 use crate::truth::{self, RecordVersion};
 
@@ -39,8 +43,9 @@ impl CrmSim {
         let servers = Servers::new();
         let api = Arc::clone(&account);
         let base_url = servers.answer(port, move |request| {
-            http::respond(Arc::clone(&api), request)
+            dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
+        servers.run(webhooks::deliver(Arc::clone(&account)));
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
             servers.answer(port, move |request| {
@@ -90,6 +95,12 @@ impl CrmSim {
     /// A fresh OAuth pair with every scope, as if a user had just consented.
     pub fn issue_tokens(&self) -> TokenPair {
         self.account.issue().into()
+    }
+
+    /// The same, of somebody who consented to these scopes only.
+    pub fn issue_tokens_for(&self, scopes: &[&str]) -> TokenPair {
+        let now_ms = self.clock().now_ms();
+        self.account.oauth.issue_for(scopes, now_ms).into()
     }
 
     /// The private app's token, which never expires.
@@ -161,6 +172,11 @@ impl CrmSim {
         self.account.journal.seen()
     }
 
+    /// Every attempt to deliver webhooks so far, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.account.webhooks.deliveries()
+    }
+
     /// Sets every counter back, the maxima included.
     pub fn reset_counters(&self) {
         self.account.reset_counters();
@@ -207,7 +223,10 @@ impl CrmSim {
             applied_ms: self.clock().now_ms(),
             changes: Changes::from([(column, value.map(Box::from))]),
         };
-        records.edit(id, write)
+        let modified_ms = records.edit(id, write)?;
+        let changed = Changed::Edited;
+        self.account.tell_changed(kind, id, changed, &[column]);
+        Some(modified_ms)
     }
 
     /// Changes a property that the account defined itself; false where there is none.
@@ -225,6 +244,36 @@ impl CrmSim {
     /// Archives records; returns those that were live.
     pub fn archive(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
         self.account.delete(kind, ids, at_ms)
+    }
+
+    /// Makes the record `id` a part of the record `into`; returns the time of the
+    /// surviving record's new version, or `None` unless both are live.
+    pub fn merge(&self, kind: Kind, into: u64, id: u64, at_ms: i64) -> Option<i64> {
+        self.account.merge(kind, into, id, at_ms)
+    }
+
+    /// Brings archived records back; returns those that were archived.
+    pub fn restore(&self, kind: Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
+        self.account.undelete(kind, ids, at_ms)
+    }
+
+    /// Associates two live records in the plain way, or ends every association of
+    /// theirs; false where nothing changes.
+    pub fn associate(&self, from: (Kind, u64), to: (Kind, u64), associated: bool) -> bool {
+        match associated {
+            true => {
+                let plain = self.account.labels.between(from.0, to.0);
+                let mut plain = plain.filter(|label| label.text.is_none());
+                plain.next().is_some_and(|label| {
+                    self.account
+                        .associate(from, to, &[label.type_id], Change::Add)
+                })
+            }
+            false => {
+                let types = self.account.types_of(from, to);
+                self.account.associate(from, to, &types, Change::Remove)
+            }
+        }
     }
 
     /// Archives `count` live records and returns their ids.
@@ -272,6 +321,20 @@ impl CrmSim {
         names.map(|property| property.name.clone()).collect()
     }
 
+    /// Live records of a kind that are associated with live records of another, each
+    /// with the others' ids and the numbers of the kinds of association, in id order.
+    pub fn associations(
+        &self,
+        from: Kind,
+        to: Kind,
+    ) -> impl Iterator<Item = (u64, BTreeMap<u64, Vec<u32>>)> + '_ {
+        let live = self.current(from).filter(|version| !version.archived);
+        live.filter_map(move |version| {
+            let ends = self.account.associated((from, version.id), to)?;
+            (!ends.is_empty()).then_some((version.id, ends))
+        })
+    }
+
     /// How many records are live now.
     pub fn live_count(&self, kind: Kind) -> usize {
         self.collection(kind).records.live_count()
@@ -280,4 +343,31 @@ impl CrmSim {
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Faced for CrmSim {
+    type Api = Account;
+
+    fn api(&self) -> &Account {
+        &self.account
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn real_origins(&self) -> Vec<String> {
+        ["https://api.hubapi.com", "https://app.hubspot.com"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn oauth_app(&self) -> Option<(String, String)> {
+        let config = self.config();
+        Some((config.client_id.clone(), config.client_secret.clone()))
+    }
 }

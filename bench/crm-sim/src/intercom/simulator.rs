@@ -11,7 +11,8 @@ use crate::intercom::counters::Counters;
 use crate::intercom::http;
 use crate::intercom::kind::Kind;
 use crate::journal::Seen;
-use crate::server::{Port, Servers};
+use crate::server::{Port, Servers, dated};
+use crate::simulator::Faced;
 use crate::truth::{self, RecordVersion};
 
 /// A running simulator. Stops when dropped.
@@ -36,7 +37,7 @@ impl IntercomSim {
         let servers = Servers::new();
         let api = Arc::clone(&account);
         let base_url = servers.answer(port, move |request| {
-            http::respond(Arc::clone(&api), request)
+            dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
@@ -221,5 +222,32 @@ impl IntercomSim {
     /// How many records are live now.
     pub fn live_count(&self, kind: Kind) -> usize {
         self.account.records(kind).live_count()
+    }
+}
+
+impl Faced for IntercomSim {
+    type Api = Account;
+
+    fn api(&self) -> &Account {
+        &self.account
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn real_origins(&self) -> Vec<String> {
+        ["https://api.intercom.io", "https://app.intercom.com"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn oauth_app(&self) -> Option<(String, String)> {
+        let config = self.config();
+        Some((config.client_id.clone(), config.client_secret.clone()))
     }
 }

@@ -11,7 +11,8 @@ use crate::leadsquared::config::{Config, RefusalForm};
 use crate::leadsquared::counters::Counters;
 use crate::leadsquared::http;
 use crate::leadsquared::kind::Kind;
-use crate::server::{Port, Servers};
+use crate::server::{Port, Servers, dated};
+use crate::simulator::Faced;
 use crate::truth::{self, RecordVersion};
 
 /// A running simulator. Stops when dropped.
@@ -44,7 +45,7 @@ impl LeadSquaredSim {
         let servers = Servers::new();
         let api = Arc::clone(&account);
         let base_url = servers.answer(port, move |request| {
-            http::respond(Arc::clone(&api), request)
+            dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
@@ -232,5 +233,37 @@ impl LeadSquaredSim {
     /// How many records are live now.
     pub fn live_count(&self, kind: Kind) -> usize {
         self.account.records(kind).live_count()
+    }
+}
+
+impl Faced for LeadSquaredSim {
+    type Api = Account;
+
+    fn api(&self) -> &Account {
+        &self.account
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn real_origins(&self) -> Vec<String> {
+        ["https://api.leadsquared.com"].map(str::to_owned).to_vec()
+    }
+
+    fn oauth_app(&self) -> Option<(String, String)> {
+        None
+    }
+
+    fn static_keys(&self) -> Vec<(&'static str, String)> {
+        let keys = self.issue_keys();
+        vec![
+            ("access_key", keys.access_key),
+            ("secret_key", keys.secret_key),
+        ]
     }
 }

@@ -13,7 +13,8 @@ use crate::pipedrive::counters::Counters;
 use crate::pipedrive::http;
 use crate::pipedrive::kind::Kind;
 use crate::records::Write;
-use crate::server::{Port, Servers};
+use crate::server::{Port, Servers, dated};
+use crate::simulator::Faced;
 use crate::tokens::TokenPair;
 use crate::truth::{self, RecordVersion};
 
@@ -38,7 +39,7 @@ impl PipedriveSim {
         let servers = Servers::new();
         let api = Arc::clone(&account);
         let base_url = servers.answer(port, move |request| {
-            http::respond(Arc::clone(&api), request)
+            dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
@@ -270,5 +271,33 @@ impl PipedriveSim {
         let mut fields = schema.own_fields();
         let field = fields.find(|field| field.name == name)?;
         Some(field.key.clone())
+    }
+}
+
+impl Faced for PipedriveSim {
+    type Api = Account;
+
+    fn api(&self) -> &Account {
+        &self.account
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn real_origins(&self) -> Vec<String> {
+        let shared =
+            ["https://oauth.pipedrive.com", "https://api.pipedrive.com"].map(str::to_owned);
+        let own = self.config().api_domain.clone();
+        shared.into_iter().chain(own).collect()
+    }
+
+    fn oauth_app(&self) -> Option<(String, String)> {
+        let config = self.config();
+        Some((config.client_id.clone(), config.client_secret.clone()))
     }
 }

@@ -14,7 +14,8 @@ use crate::salesforce::http;
 use crate::salesforce::object::Object;
 use crate::salesforce::org::{Collection, Org};
 use crate::salesforce::schema::ExtraField;
-use crate::server::{Port, Servers};
+use crate::server::{Port, Servers, dated};
+use crate::simulator::Faced;
 use crate::tokens::TokenPair;
 use crate::truth::{self, RecordVersion};
 
@@ -39,7 +40,7 @@ impl Salesforce {
         let servers = Servers::new();
         let api = Arc::clone(&org);
         let base_url = servers.answer(port, move |request| {
-            http::respond(Arc::clone(&api), request)
+            dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
         let control_url = control.map(|port| {
             let api = Arc::clone(&org);
@@ -319,5 +320,32 @@ impl Salesforce {
     /// How many records are live now.
     pub fn live_count(&self, object: Object) -> usize {
         self.collection(object).records.live_count()
+    }
+}
+
+impl Faced for Salesforce {
+    type Api = Org;
+
+    fn api(&self) -> &Org {
+        &self.org
+    }
+
+    fn address(&self) -> &str {
+        &self.base_url
+    }
+
+    fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    fn real_origins(&self) -> Vec<String> {
+        let shared = ["https://login.salesforce.com"].map(str::to_owned);
+        let own = self.config().instance_url.clone();
+        shared.into_iter().chain(own).collect()
+    }
+
+    fn oauth_app(&self) -> Option<(String, String)> {
+        let config = self.config();
+        Some((config.client_id.clone(), config.client_secret.clone()))
     }
 }

@@ -1,6 +1,6 @@
 //! A CRM with contacts only, just large enough to page.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde_json::{Value, json};
 use tidegate_sdk::{Payload, Request, Target, rfc3339, testing::Answer};
@@ -10,6 +10,8 @@ pub(super) struct Contact {
     pub(super) id: u64,
     pub(super) modified: u64,
     pub(super) archived: Option<u64>,
+    /// Ids of the contacts that are a part of it.
+    pub(super) merged: String,
 }
 
 impl Contact {
@@ -17,7 +19,8 @@ impl Contact {
         let modified = rfc3339(self.modified);
         let mut record = json!({
             "id": self.id.to_string(),
-            "properties": {"lastmodifieddate": modified, "hs_object_id": self.id.to_string()},
+            "properties": {"lastmodifieddate": modified, "hs_object_id": self.id.to_string(),
+                           "hs_merged_object_ids": (!self.merged.is_empty()).then_some(&self.merged)},
             "createdAt": "2020-01-01T00:00:00.000Z",
             "updatedAt": modified,
             "archived": self.archived.is_some()
@@ -38,6 +41,10 @@ pub(super) struct Crm {
     pub(super) searches: Rc<RefCell<u32>>,
     /// Records of a search page, at most; short pages are legal.
     pub(super) search_page: Option<usize>,
+    /// Search finds archived contacts, which it does not show.
+    pub(super) lags: Rc<RefCell<bool>>,
+    /// Companies of contacts, as pages of a batch show them.
+    pub(super) companies: Rc<RefCell<BTreeMap<u64, Vec<u64>>>>,
 }
 
 impl Crm {
@@ -47,6 +54,7 @@ impl Crm {
             id,
             modified: modified + (id - 1) * 1_000,
             archived: None,
+            merged: String::new(),
         };
         let crm = Self::default();
         crm.contacts.borrow_mut().extend((1..=count).map(contact));
@@ -87,7 +95,21 @@ impl Crm {
                 {"name": "stage", "type": "enumeration"}
             ]})),
             ("schema", "/crm/v3/properties/companies") => Answer::status(403),
-            ("schema", "/crm/v3/properties/deals") => Answer::json(&json!({"results": []})),
+            ("schema", "/crm/v3/properties/deals" | "/crm/v3/properties/tickets") => {
+                Answer::json(&json!({"results": []}))
+            }
+            ("schema", "/crm/v3/schemas") => Answer::json(&json!({"results": [own_type()]})),
+            ("api", "/crm/v3/owners") => self.owners(query),
+            ("api", "/crm/v3/pipelines/deals") => {
+                Answer::json(&json!({"results": [{"id": "default", "stages": [{"id": "won"}]}]}))
+            }
+            ("api", "/crm/v3/objects/contacts/batch/read") => self.batch(request),
+            ("api", "/crm/v4/associations/contacts/companies/batch/read") => {
+                self.associations(request)
+            }
+            ("api", "/crm/v3/objects/deals") => self.list(query),
+            ("api", "/crm/v3/objects/deals/search") => self.search(request),
+            ("api", "/crm/v3/objects/deals/batch/read") => self.batch(request),
             ("schema", "/account-info/v3/details") => Answer::json(&json!({"portalId": 1})),
             ("api", "/crm/v3/objects/contacts") => self.list(query),
             ("api", "/crm/v3/objects/contacts/search") => self.search(request),
@@ -122,6 +144,77 @@ impl Crm {
         Answer::json(&body)
     }
 
+    /// Two pages of owners, and one who left.
+    fn owners(&self, query: &[(String, String)]) -> Answer {
+        let has = |name: &str, value: &str| {
+            query
+                .iter()
+                .any(|(known, given)| known == name && given == value)
+        };
+        Answer::json(&match (has("archived", "true"), has("after", "1")) {
+            (true, _) => json!({"results": [{"id": "9", "archived": true}]}),
+            (_, true) => json!({"results": [{"id": "2", "archived": false}]}),
+            _ => json!({"results": [{"id": "1"}], "paging": {"next": {"after": "1"}}}),
+        })
+    }
+
+    fn inputs(request: &Request) -> (Value, Vec<Value>) {
+        let Payload::Json(body) = &request.payload else {
+            unreachable!()
+        };
+        let body: Value = serde_json::from_str(body).unwrap();
+        let inputs = body["inputs"].as_array().unwrap().clone();
+        assert!(inputs.len() <= 100);
+        (body, inputs)
+    }
+
+    fn batch(&self, request: &Request) -> Answer {
+        let (body, inputs) = Self::inputs(request);
+        let contacts = self.contacts.borrow();
+        let live = contacts.iter().filter(|one| one.archived.is_none());
+        let wanted = live.filter(|one| inputs.contains(&json!({"id": one.id.to_string()})));
+        let mut results: Vec<Value> = wanted.map(Contact::written).collect();
+        for name in body["propertiesWithHistory"].as_array().unwrap() {
+            assert!(inputs.len() <= 50);
+            for result in &mut results {
+                let history = json!([{"value": "won"}, {"value": "lost"}]);
+                result["propertiesWithHistory"] = json!({name.as_str().unwrap(): history});
+            }
+        }
+        // In no order of the inputs.
+        results.reverse();
+        Answer::json(&json!({"status": "COMPLETE", "results": results}))
+    }
+
+    /// Pages of two, and an error for who has none.
+    fn associations(&self, request: &Request) -> Answer {
+        let (_, inputs) = Self::inputs(request);
+        let companies = self.companies.borrow();
+        let (mut results, mut errors) = (Vec::new(), Vec::new());
+        for input in inputs {
+            let id: u64 = input["id"].as_str().unwrap().parse().unwrap();
+            let after: usize = input["after"].as_str().unwrap_or("0").parse().unwrap();
+            let Some(all) = companies.get(&id) else {
+                errors.push(json!({"category": "OBJECT_NOT_FOUND"}));
+                continue;
+            };
+            let page: Vec<Value> = all
+                .iter()
+                .skip(after)
+                .take(2)
+                .map(|to| json!({"toObjectId": to, "associationTypes": []}))
+                .collect();
+            let mut result = json!({"from": {"id": id.to_string()}, "to": page});
+            if after + 2 < all.len() {
+                result["paging"] = json!({"next": {"after": (after + 2).to_string()}});
+            }
+            results.push(result);
+        }
+        let status = if errors.is_empty() { 200 } else { 207 };
+        let body = json!({"status": "COMPLETE", "results": results, "errors": errors});
+        Answer::json(&body).with_status(status)
+    }
+
     fn search(&self, request: &Request) -> Answer {
         assert_eq!(request.bucket.as_deref(), Some("search"));
         *self.searches.borrow_mut() += 1;
@@ -130,28 +223,39 @@ impl Crm {
         };
         let body: Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["sorts"][0]["propertyName"], "hs_object_id");
-        assert_eq!(body.get("after"), None, "offsets skip records that move");
+        let lags = *self.lags.borrow();
+        let offset: usize = match &body["after"] {
+            Value::Null => 0,
+            after => after.as_str().unwrap().parse().unwrap(),
+        };
+        assert!(offset == 0 || lags, "offsets skip records that move");
         let filters = body["filterGroups"][0]["filters"].as_array().unwrap();
         let limit = body["limit"].as_u64().unwrap() as usize;
         let contacts = self.contacts.borrow();
         let mut matches: Vec<&Contact> = contacts
             .iter()
-            .filter(|contact| contact.archived.is_none())
+            .filter(|contact| lags || contact.archived.is_none())
             .filter(|contact| filters.iter().all(|filter| passes(contact, filter)))
             .collect();
         matches.sort_by_key(|contact| contact.id);
-        let page = matches.iter().take(self.search_page.unwrap_or(limit));
-        Answer::json(&json!({
+        let limit = self.search_page.unwrap_or(limit);
+        let page = matches.iter().skip(offset).take(limit);
+        let page = page.filter(|contact| contact.archived.is_none());
+        let mut answer = json!({
             "total": matches.len() as u64 + *self.matches_more.borrow(),
             "results": page.map(|contact| contact.written()).collect::<Vec<_>>()
-        }))
+        });
+        if offset + limit < matches.len() {
+            answer["paging"] = json!({"next": {"after": (offset + limit).to_string()}});
+        }
+        Answer::json(&answer)
     }
 }
 
 fn passes(contact: &Contact, filter: &Value) -> bool {
     let bound: u64 = filter["value"].as_str().unwrap().parse().unwrap();
     let value = match filter["propertyName"].as_str().unwrap() {
-        "lastmodifieddate" => contact.modified,
+        "lastmodifieddate" | "hs_lastmodifieddate" => contact.modified,
         "hs_object_id" => contact.id,
         other => panic!("contacts have no property {other}"),
     };
@@ -161,4 +265,14 @@ fn passes(contact: &Contact, filter: &Value) -> bool {
         "GT" => value > bound,
         other => panic!("unknown operator {other}"),
     }
+}
+
+/// A type of the account's own, associated with contacts in both directions.
+fn own_type() -> Value {
+    let association = |from: &str, to: &str| json!({"fromObjectTypeId": from, "toObjectTypeId": to, "name": "machine_to_contact"});
+    json!({
+        "objectTypeId": "2-7", "fullyQualifiedName": "p1_machine", "name": "machine",
+        "properties": [{"name": "hours", "type": "number"}],
+        "associations": [association("2-7", "0-1"), association("0-1", "2-7"), association("2-7", "0-27")]
+    })
 }

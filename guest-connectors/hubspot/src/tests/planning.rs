@@ -3,7 +3,12 @@
 use super::*;
 use tidegate_sdk::testing::Answer;
 
-use crate::planning::{LOOK_BACK_MS, partitions};
+use crate::catalog::{Entity, Object};
+use crate::planning::{self, LOOK_BACK_MS};
+
+fn partitions(plan: &Plan<HubSpot>, now_ms: u64) -> Vec<Partition<Slice>> {
+    planning::partitions(&Entity::Records(Object::Contacts), plan, now_ms)
+}
 
 const LIST: Slice = Slice::List {
     until: NOW_MS - 10 * MINUTE_MS,
@@ -131,7 +136,7 @@ fn an_id_names_one_slice_so_that_no_slice_inherits_the_state_of_another() {
 #[test]
 fn an_unknown_stream_is_a_configuration_failure() {
     let mut plan = plan_of(SyncMode::FullRefresh, &[]);
-    plan.stream = "tickets".to_owned();
+    plan.stream = "leads".to_owned();
     let memory = memory(&Crm::default());
     assert!(matches!(
         HubSpot::plan(&memory.host(), plan),
@@ -153,5 +158,25 @@ fn a_host_clock_that_is_ahead_moves_no_bound_past_hubspots_own_time() {
         let memory = MemoryHost::scripted([answer]).at(NOW_MS);
         let planned = HubSpot::plan(&memory.host(), plan_of(SyncMode::Incremental, &[])).unwrap();
         assert_eq!(planned[0].slice, Slice::List { until }, "{date}");
+    }
+}
+
+#[test]
+fn what_hubspot_tells_no_changes_of_is_read_whole_each_time() {
+    let list = Slice::List { until: NOW_MS };
+    let owners_gone = Slice::Archived {
+        floor: 0,
+        until: NOW_MS,
+    };
+    let of = |object: Object| Entity::Associations(Object::Deals, object);
+    for (entity, expected) in [
+        (of(Object::Contacts), vec![list]),
+        (Entity::Pipelines(Object::Deals), vec![list]),
+        (Entity::Owners, vec![list, owners_gone]),
+    ] {
+        let plan = plan_of(SyncMode::FullRefresh, &[(LIST, NOW_MS - MINUTE_MS)]);
+        let cut = planning::partitions(&entity, &plan, NOW_MS);
+        let slices: Vec<Slice> = cut.into_iter().map(|part| part.slice).collect();
+        assert_eq!(slices, expected, "{entity:?}");
     }
 }

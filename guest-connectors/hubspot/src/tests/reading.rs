@@ -3,6 +3,7 @@
 use tidegate_sdk::{Directive, Target, testing::Answer};
 
 use super::*;
+use crate::catalog::{Entity, Object};
 use crate::planning::{LOOK_BACK_MS, partitions};
 
 const LIST: Slice = Slice::List { until: NOW_MS };
@@ -41,7 +42,7 @@ fn a_list_is_read_page_by_page_with_all_properties() {
     let Target::Endpoint { query, .. } = &requests[1].target else {
         unreachable!()
     };
-    let properties = "birthday,email,lastmodifieddate,opted_out,score,stage";
+    let properties = "birthday,email,hs_merged_object_ids,lastmodifieddate,opted_out,score,stage";
     assert!(query.contains(&("properties".to_owned(), properties.to_owned())));
     assert!(
         requests
@@ -249,30 +250,32 @@ fn chosen_fields_are_asked_for_without_looking_up_the_schema() {
     };
     let properties = (
         "properties".to_owned(),
-        "email,lastmodifieddate,stage".to_owned(),
+        "email,hs_merged_object_ids,lastmodifieddate,stage".to_owned(),
     );
     assert!(query.contains(&properties), "{query:?}");
 }
 
 #[test]
-fn properties_that_do_not_fit_into_a_request_are_a_failure_that_names_the_way_out() {
-    let memory = memory(&recent(1));
-    let fields = (0..1_000)
+fn properties_that_do_not_fit_into_an_address_are_asked_for_in_batches() {
+    let crm = recent(120);
+    let memory = memory(&crm);
+    let fields: Vec<String> = (0..1_000)
         .map(|index| format!("property_{index:06}"))
         .collect();
-    let failure = memory
-        .run::<HubSpot>(
-            &Job {
-                fields,
-                ..contacts()
-            },
-            &LIST,
-        )
-        .unwrap_err();
-    assert!(
-        matches!(&failure, Failure::Config(text) if text.contains("choose fields")),
-        "{failure}"
-    );
+    let job = Job {
+        fields,
+        ..contacts()
+    };
+    ended_at(memory.run::<HubSpot>(&job, &LIST).unwrap());
+    assert_eq!(ids(&memory.emitted()), (1..=120).collect::<Vec<_>>());
+    let asked = memory.requests();
+    let batches = asked.iter().filter_map(|request| match &request.payload {
+        tidegate_sdk::Payload::Json(body) => Some(body),
+        _ => None,
+    });
+    let batches: Vec<&String> = batches.collect();
+    assert_eq!(batches.len(), 2);
+    assert!(batches.iter().all(|body| body.contains("property_000999")));
 }
 
 #[test]
@@ -353,7 +356,7 @@ fn two_runs_see_every_change_between_them_even_one_that_search_showed_late() {
         .at(later_ms)
         .blind(&HubSpot::manifest());
     let plan = plan_of(SyncMode::Incremental, &[(LIST, until)]);
-    for partition in partitions(&plan, later_ms) {
+    for partition in partitions(&Entity::Records(Object::Contacts), &plan, later_ms) {
         ended_at(
             second
                 .run::<HubSpot>(&contacts(), &partition.slice)
@@ -374,4 +377,33 @@ fn two_runs_see_every_change_between_them_even_one_that_search_showed_late() {
             (9, Change::Delete)
         ]
     );
+}
+
+#[test]
+fn a_search_page_whose_records_were_all_archived_since_is_not_the_last() {
+    let crm = recent(450);
+    for id in 1..=300 {
+        crm.edit(id, |contact| contact.archived = Some(NOW_MS));
+    }
+    // The index still finds them, and shows nothing of them.
+    *crm.lags.borrow_mut() = true;
+    let memory = memory(&crm);
+    ended_at(memory.run::<HubSpot>(&contacts(), &HOUR).unwrap());
+    assert_eq!(ids(&memory.emitted()), (301..=450).collect::<Vec<_>>());
+}
+
+#[test]
+fn records_that_became_a_part_of_another_are_deleted() {
+    let crm = recent(5);
+    crm.edit(4, |contact| contact.merged = "2;17".to_owned());
+    crm.contacts.borrow_mut().remove(1);
+    let memory = memory(&crm);
+    ended_at(memory.run::<HubSpot>(&contacts(), &HOUR).unwrap());
+    let emitted = memory.emitted();
+    let of = |change| {
+        let some = emitted.iter().filter(move |one| one.change == change);
+        ids(&some.cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(of(Change::Delete), [2, 17]);
+    assert_eq!(of(Change::Upsert), [1, 3, 4, 5]);
 }

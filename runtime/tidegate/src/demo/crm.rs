@@ -1,11 +1,9 @@
-//! The simulated CRMs: where each one's connector looks for it, how a connection to it
-//! is written down, and how it is steered. They do the same, each in its own words.
+//! The simulated CRMs: how each is started, and how a connection to it is written down.
 
-use anyhow::{Result, bail};
-use crm_sim::{hubspot, intercom, leadsquared, pipedrive, salesforce};
+use anyhow::{Context as _, Result, bail};
+use crm_sim::{Simulator, hubspot, intercom, leadsquared, pipedrive, salesforce};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::pin::Pin;
-use tidegate_store::clock::now_ms;
 
 /// The simulators' limits in the demo, as a multiple of the real ones, so that a laptop
 /// shows throughput rather than waiting; the operator's file says the same.
@@ -16,62 +14,51 @@ pub(super) struct Profile {
     /// Of the connector and of the simulator.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// The stream that is read, and what its records are called.
+    /// The stream that is read; the simulator's records have the same name.
     pub(super) stream: &'static str,
+    /// What its records are called.
     pub(super) records: &'static str,
-    /// What the connector asks, and an operator's mapping leads to the simulator.
-    pub(super) origins: &'static [&'static str],
     /// Below `connection.config`.
     pub(super) config: &'static str,
 }
 
-const HUBSPOT: Profile = Profile {
-    name: "hubspot",
-    title: "HubSpot",
-    stream: "contacts",
-    records: "contacts",
-    origins: &["https://api.hubapi.com", "https://app.hubspot.com"],
-    config: "{}",
-};
-const INTERCOM: Profile = Profile {
-    name: "intercom",
-    title: "Intercom",
-    stream: "contacts",
-    records: "contacts",
-    origins: &["https://api.intercom.io", "https://app.intercom.com"],
-    config: "{}",
-};
-const LEADSQUARED: Profile = Profile {
-    name: "leadsquared",
-    title: "LeadSquared",
-    stream: "leads",
-    records: "leads",
-    origins: &["https://api.leadsquared.com"],
-    config: "{ region: api }",
-};
-const PIPEDRIVE: Profile = Profile {
-    name: "pipedrive",
-    title: "Pipedrive",
-    stream: "deals",
-    records: "deals",
-    origins: &[
-        "https://oauth.pipedrive.com",
-        "https://api.pipedrive.com",
-        "https://acme.pipedrive.com",
-    ],
-    config: "{}",
-};
-const SALESFORCE: Profile = Profile {
-    name: "salesforce",
-    title: "Salesforce",
-    stream: "Account",
-    records: "accounts",
-    origins: &[
-        "https://login.salesforce.com",
-        "https://acme.my.salesforce.com",
-    ],
-    config: "{ login: login }",
-};
+const PROFILES: [Profile; 5] = [
+    Profile {
+        name: "hubspot",
+        title: "HubSpot",
+        stream: "contacts",
+        records: "contacts",
+        config: "{}",
+    },
+    Profile {
+        name: "intercom",
+        title: "Intercom",
+        stream: "contacts",
+        records: "contacts",
+        config: "{}",
+    },
+    Profile {
+        name: "leadsquared",
+        title: "LeadSquared",
+        stream: "leads",
+        records: "leads",
+        config: "{ region: api }",
+    },
+    Profile {
+        name: "pipedrive",
+        title: "Pipedrive",
+        stream: "deals",
+        records: "deals",
+        config: "{}",
+    },
+    Profile {
+        name: "salesforce",
+        title: "Salesforce",
+        stream: "Account",
+        records: "accounts",
+        config: "{ login: login }",
+    },
+];
 
 /// What a person in the CRM did between the two runs.
 pub(super) struct Done {
@@ -80,133 +67,52 @@ pub(super) struct Done {
     pub(super) deleted: usize,
 }
 
-type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A simulated CRM.
-pub(super) trait Crm: Send + Sync {
-    fn profile(&self) -> &'static Profile;
-    fn base_url(&self) -> &str;
-    /// The OAuth application's id and secret, where a person authorises.
-    fn app(&self) -> Option<(String, String)>;
-    /// The static keys, where none does.
-    fn keys(&self) -> Vec<(&'static str, String)>;
-    /// Edits, creates and deletes some records, as many as `share` in all ways.
-    fn change(&self, share: usize) -> Done;
-    fn requests(&self) -> u64;
-    fn shutdown(self: Box<Self>) -> Ended;
+/// A simulated CRM of the demo.
+pub(super) struct Crm {
+    pub(super) profile: &'static Profile,
+    pub(super) simulator: Box<dyn Simulator>,
 }
 
-/// The simulators answer to the same names, but share no trait.
-macro_rules! crm {
-    ($sim:ty, $profile:expr, $kind:expr, $delete:ident, $requests:expr, $app:expr, $keys:expr) => {
-        impl Crm for $sim {
-            fn profile(&self) -> &'static Profile {
-                &$profile
-            }
-            fn base_url(&self) -> &str {
-                <$sim>::base_url(self)
-            }
-            fn app(&self) -> Option<(String, String)> {
-                let app: fn(&$sim) -> Option<(String, String)> = $app;
-                app(self)
-            }
-            fn keys(&self) -> Vec<(&'static str, String)> {
-                let keys: fn(&$sim) -> Vec<(&'static str, String)> = $keys;
-                keys(self)
-            }
-            fn change(&self, share: usize) -> Done {
-                let now = i64::try_from(now_ms()).unwrap_or(i64::MAX);
-                Done {
-                    deleted: self.$delete($kind, share / 10, now).len(),
-                    edited: self.edit_count($kind, share, now, now + 1).len(),
-                    created: self.create($kind, share / 2, now).len(),
-                }
-            }
-            fn requests(&self) -> u64 {
-                let requests: fn(&$sim) -> u64 = $requests;
-                requests(self)
-            }
-            fn shutdown(self: Box<Self>) -> Ended {
-                Box::pin((*self).shutdown())
-            }
-        }
-    };
-}
-
-macro_rules! oauth {
-    () => {
-        |sim| {
-            Some((
-                sim.config().client_id.clone(),
-                sim.config().client_secret.clone(),
-            ))
-        }
-    };
-}
-
-crm!(
-    hubspot::CrmSim,
-    HUBSPOT,
-    hubspot::Kind::Contacts,
-    archive_count,
-    |sim| sim.counters().requests_total,
-    oauth!(),
-    |_| Vec::new()
-);
-crm!(
-    intercom::IntercomSim,
-    INTERCOM,
-    intercom::Kind::Contacts,
-    delete_count,
-    |sim| sim.counters().tally.requests_total,
-    oauth!(),
-    |_| Vec::new()
-);
-crm!(
-    pipedrive::PipedriveSim,
-    PIPEDRIVE,
-    pipedrive::Kind::Deals,
-    delete_count,
-    |sim| sim.counters().requests_total,
-    oauth!(),
-    |_| Vec::new()
-);
-crm!(
-    salesforce::Salesforce,
-    SALESFORCE,
-    salesforce::Object::Account,
-    delete_count,
-    |sim| sim.counters().tally.requests_total,
-    oauth!(),
-    |_| Vec::new()
-);
-crm!(
-    leadsquared::LeadSquaredSim,
-    LEADSQUARED,
-    leadsquared::Kind::Leads,
-    delete_count,
-    |sim| sim.counters().tally.requests_total,
-    |_| None,
-    |sim| {
-        let keys = sim.issue_keys();
-        vec![
-            ("access_key", keys.access_key),
-            ("secret_key", keys.secret_key),
-        ]
+impl Crm {
+    /// Starts a simulator with so many records of the profile's stream.
+    pub(super) async fn start(name: &str, records: u32) -> Result<Crm> {
+        let Some(profile) = PROFILES.iter().find(|profile| profile.name == name) else {
+            bail!(
+                "there is no simulated {name}; use one of {}",
+                PROFILES.each_ref().map(|profile| profile.name).join(", ")
+            );
+        };
+        Ok(Crm {
+            profile,
+            simulator: simulator(name, records).await?,
+        })
     }
-);
 
-/// The names that [`start`] knows.
-pub(super) const NAMES: [&str; 5] = [
-    HUBSPOT.name,
-    INTERCOM.name,
-    LEADSQUARED.name,
-    PIPEDRIVE.name,
-    SALESFORCE.name,
-];
+    /// Edits, creates and deletes some records, as many as `share` in all ways.
+    pub(super) fn change(&self, share: usize) -> Result<Done> {
+        Ok(Done {
+            deleted: self.steer("delete", share / 10, "ids")?,
+            edited: self.steer("edit", share, "edited")?,
+            created: self.steer("create", share / 2, "ids")?,
+        })
+    }
 
-/// Starts a simulator with so many records of the profile's stream.
-pub(super) async fn start(name: &str, records: u32) -> Result<Box<dyn Crm>> {
+    fn steer(&self, control: &str, count: usize, told: &str) -> Result<usize> {
+        let body = json!({ "kind": self.profile.stream, "count": count });
+        let done = self.simulator.steer("POST", control, &body)?;
+        let changed = done[told].as_array().map(Vec::len);
+        changed.with_context(|| format!("the simulator does not tell what {control} did"))
+    }
+
+    /// Requests so far.
+    pub(super) fn requests(&self) -> Result<u64> {
+        let counters = self.simulator.steer("GET", "counters", &Value::Null)?;
+        let requests = counters["requests_total"].as_u64();
+        requests.context("the simulator does not count its requests")
+    }
+}
+
+async fn simulator(name: &str, records: u32) -> Result<Box<dyn Simulator>> {
     let limit_scale = Some(LIMIT_SCALE);
     Ok(match name {
         "hubspot" => Box::new(
@@ -245,17 +151,13 @@ pub(super) async fn start(name: &str, records: u32) -> Result<Box<dyn Crm>> {
             })
             .await?,
         ),
-        "leadsquared" => Box::new(
+        _ => Box::new(
             leadsquared::LeadSquaredSim::start(leadsquared::Config {
                 leads: records,
                 limit_scale,
                 ..leadsquared::Config::default()
             })
             .await?,
-        ),
-        other => bail!(
-            "there is no simulated {other}; use one of {}",
-            NAMES.join(", ")
         ),
     })
 }

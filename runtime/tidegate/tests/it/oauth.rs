@@ -33,7 +33,7 @@ pub(crate) fn header<'a>(answer: &'a str, name: &str) -> &'a str {
 }
 
 /// Runs `connections authorize` and plays the person who consents.
-pub(crate) async fn authorize(site: &Site) {
+pub(crate) async fn authorize<C>(site: &Site<C>) {
     let file = site.path("sync.yaml");
     let mut command = site.tidegate(&["connections", "authorize", file.to_str().unwrap()]);
     command.stderr(Stdio::piped());

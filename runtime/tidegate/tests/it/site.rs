@@ -1,6 +1,7 @@
 //! A simulated CRM and the documents of one sync from it, for tests that start the
 //! real program as a process of its own.
 
+use crm_sim::Simulator;
 use crm_sim::hubspot::{CrmSim, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,9 @@ use tidegate_landing::target::Target;
 /// Rows by (key, version), with how often each landed.
 pub(crate) type Rows = BTreeMap<(String, String), u32>;
 
-pub(crate) struct Site {
+pub(crate) struct Site<C = CrmSim> {
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) crm: CrmSim,
+    pub(crate) crm: C,
 }
 
 /// What differs between the syncs of tests; YAML of the documents.
@@ -47,11 +48,7 @@ impl Default for Options {
 
 impl Site {
     pub(crate) async fn new(crm: crm_sim::hubspot::Config, options: Options) -> Site {
-        let crm = CrmSim::start(crm).await.unwrap();
-        let site = Site {
-            folder: tempfile::tempdir().unwrap(),
-            crm,
-        };
+        let site = Site::around(CrmSim::start(crm).await.unwrap());
         site.write("token", site.crm.private_app_token());
         site.write("client-secret", &site.crm.config().client_secret);
         site.write_documents(&options);
@@ -70,36 +67,85 @@ impl Site {
                 "config: {{ auth: private_app }}\n  secrets: {{ token: '${{file:{folder}/token}}' }}"
             )
         };
+        self.write_sync(&SyncDocument {
+            connector: "hubspot",
+            auth: &auth,
+            streams: &format!("[{{ name: contacts, {} }}]", options.stream),
+            target: &options.target,
+            batch: options.batch,
+        });
+        self.write_operator(&self.crm, options.broker);
+    }
+
+    /// What readers see of the contacts, through the log of a directory target.
+    pub(crate) async fn landed(&self) -> Rows {
+        rows(&self.lake()).await
+    }
+
+    /// Every current contact that is not archived, once.
+    pub(crate) fn truth(&self) -> Rows {
+        truth_of(&self.crm)
+    }
+}
+
+/// What a sync file says, as YAML; `{folder}` is the site's.
+pub(crate) struct SyncDocument<'a> {
+    /// Name of the connector, and of the connection.
+    pub(crate) connector: &'a str,
+    /// Below `connection`, besides.
+    pub(crate) auth: &'a str,
+    pub(crate) streams: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) batch: &'a str,
+}
+
+impl<C> Site<C> {
+    /// An empty folder beside a simulator.
+    pub(crate) fn around(crm: C) -> Site<C> {
+        Site {
+            folder: tempfile::tempdir().unwrap(),
+            crm,
+        }
+    }
+
+    pub(crate) fn write_sync(&self, document: &SyncDocument<'_>) {
+        let SyncDocument {
+            connector,
+            auth,
+            streams,
+            target,
+            batch,
+        } = document;
         let text = format!(
             "tenant: acme
 sync: crm
 connection:
-  id: hubspot
+  id: {connector}
   connector: {}
   {auth}
-streams: [{{ name: contacts, {} }}]
-target: {}
-batch: {}
+streams: {streams}
+target: {target}
+batch: {batch}
 ",
-            guest("hubspot").display(),
-            options.stream,
-            options.target,
-            options.batch
+            guest(connector).display(),
         );
+        let folder = self.path("").display().to_string();
         self.write("sync.yaml", &text.replace("{folder}", &folder));
-        let crm = self.crm.base_url();
-        self.write(
-            "operator.yaml",
-            &format!(
-                "broker:
-  {}
-  mappings:
-    - {{ from: 'https://api.hubapi.com', to: '{crm}' }}
-    - {{ from: 'https://app.hubspot.com', to: '{crm}' }}
-",
-                options.broker
-            ),
-        );
+    }
+
+    /// Leads what the connector asks to the simulator; `broker` is below `broker`.
+    pub(crate) fn write_operator(&self, crm: &dyn Simulator, broker: &str) {
+        let mut text = format!("broker:\n  {broker}\n  mappings:\n");
+        for origin in crm.origins() {
+            let to = crm.base_url();
+            text.push_str(&format!("    - {{ from: '{origin}', to: '{to}' }}\n"));
+        }
+        self.write("operator.yaml", &text);
+    }
+
+    /// The directory target of the site.
+    pub(crate) fn lake(&self) -> Arc<dyn Target> {
+        Arc::new(DirectoryTarget::open(&self.path("lake")).unwrap())
     }
 
     /// Lets targets name this S3 endpoint.
@@ -149,17 +195,6 @@ batch: {}
         tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap()
-    }
-
-    /// What readers see of the contacts, through the log of a directory target.
-    pub(crate) async fn landed(&self) -> Rows {
-        let target: Arc<dyn Target> = Arc::new(DirectoryTarget::open(&self.path("lake")).unwrap());
-        rows(&target).await
-    }
-
-    /// Every current contact that is not archived, once.
-    pub(crate) fn truth(&self) -> Rows {
-        truth_of(&self.crm)
     }
 }
 

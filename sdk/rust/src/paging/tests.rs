@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Connector, CursorOrder, Directive, Extraction, Failure, Host, Manifest, Mark, Outcome, Pages,
-    Partition, Plan, Read, Request, Source, Stream, Target,
+    Connector, CursorOrder, Directive, Ended, Extraction, Failure, Host, Manifest, Mark, Numbered,
+    Outcome, Pages, Partition, Plan, Read, Request, Source, Step, Stream, Target, each_page,
     testing::{Answer, Job, MemoryHost},
 };
 
@@ -77,9 +77,21 @@ impl Source for Numbers {
             ),
             "number" | "empty" => pages.by_number(
                 (read.partition.slice == "number").then_some("/next"),
-                read.cursor.as_ref().and_then(Value::as_u64).unwrap_or(1),
+                read.cursor
+                    .as_ref()
+                    .and_then(|saved| serde_json::from_value::<Numbered>(saved.clone()).ok())
+                    .unwrap_or(Numbered::FIRST),
                 |number| ask("offset", &((number - 1) * 3).to_string()),
-                |number| json!(number),
+                |at| json!(at),
+            ),
+            "counted" => pages.counted_at("/total").by_number(
+                None,
+                read.cursor
+                    .as_ref()
+                    .and_then(|saved| serde_json::from_value::<Numbered>(saved.clone()).ok())
+                    .unwrap_or(Numbered::FIRST),
+                |number| ask("offset", &((number - 1) * 3).to_string()),
+                |at| json!(at),
             ),
             "still" => {
                 pages.until_still(3, |number| ask("offset", &((number - 1) * 3).to_string()))
@@ -275,8 +287,28 @@ fn leaving(before: Vec<usize>) -> MemoryHost {
         let offset: usize = request.parameter("offset").unwrap().parse().unwrap();
         let items = ids.iter().skip(offset).take(3);
         let items: Vec<Value> = items.map(|id| json!({"id": id, "time": 0})).collect();
-        Answer::json(&json!({"items": items}))
+        Answer::json(&json!({"items": items, "total": ids.len()}))
     })
+}
+
+#[test]
+fn pages_before_are_read_again_where_the_list_counts_fewer_than_it_did() {
+    for before in [vec![], vec![2], vec![2, 3], vec![4], vec![3, 4, 5]] {
+        // In one call, and in calls that each end after a page.
+        for directives in [vec![], vec![Directive::YieldSoon; 20]] {
+            let memory = leaving(before.clone()).directing(directives);
+            let mut job = Job::new("n");
+            while let Outcome::More = memory.call::<Numbers>(&job, &"counted".to_owned()).unwrap() {
+                job.state = memory.saves().pop();
+            }
+            let seen = keys(&memory);
+            let left: Vec<i64> = (before.len() as i64..9).collect();
+            assert!(
+                left.iter().all(|id| seen.contains(id)),
+                "{before:?}: {seen:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -301,4 +333,36 @@ fn a_set_that_records_leave_is_read_until_nothing_leaves() {
         .run::<Numbers>(&Job::new("n"), &"still".to_owned())
         .unwrap_err();
     assert!(matches!(failure, Failure::Transient(_)), "{failure}");
+}
+
+#[test]
+fn a_walk_that_pauses_saves_the_page_and_goes_on_in_another_call() {
+    for (pause_after, calls) in [(1, 9), (2, 5), (9, 1)] {
+        let memory = MemoryHost::new(serve(25));
+        let host = memory.host();
+        let (mut start, mut taken, mut called) = (None, 0, 0);
+        loop {
+            called += 1;
+            let mut pages = 0;
+            let fetch = |token: Option<&str>| {
+                let request = Request::get("api", "/").query("token", token.unwrap_or("0"));
+                host.fetch(&request)?.success()
+            };
+            let take = |page: &crate::Body| {
+                pages += 1;
+                taken += page.each("/items/*/id", 100)?.len();
+                Ok(match pages % pause_after {
+                    0 => Step::Pause,
+                    _ => Step::Further,
+                })
+            };
+            let ended = each_page(&host, "/next", start, fetch, take, |token| json!(token));
+            if ended.unwrap() == Ended::Exhausted {
+                break;
+            }
+            let saved = memory.saves().pop().unwrap();
+            start = saved.as_str().map(str::to_owned);
+        }
+        assert_eq!((taken, called), (25, calls), "after {pause_after} pages");
+    }
 }

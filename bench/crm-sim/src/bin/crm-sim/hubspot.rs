@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use crm_sim::hubspot::{Config, CrmSim, ExtraProperty, Kind, Plan};
+use crm_sim::hubspot::{Config, CrmSim, CustomType, ExtraProperty, Kind, Plan, PropertyType};
 use serde_json::{Value, json};
 
 /// The HubSpot CRM API.
@@ -26,6 +26,13 @@ pub(crate) struct Arguments {
     /// Generated deals.
     #[arg(long, default_value_t = 300)]
     deals: u32,
+    /// Generated tickets.
+    #[arg(long, default_value_t = 150)]
+    tickets: u32,
+    /// An object type of the account's own, with its generated records and its
+    /// properties: `machine:3604285:Machine:Machines:100:serial=string,hours=number`.
+    #[arg(long = "custom-type", value_parser = custom_type)]
+    custom_types: Vec<CustomType>,
     /// Records that share one single millisecond.
     #[arg(long, default_value_t = 450)]
     burst: u32,
@@ -82,6 +89,8 @@ impl Arguments {
             contacts: self.contacts,
             companies: self.companies,
             deals: self.deals,
+            tickets: self.tickets,
+            custom_types: self.custom_types,
             tie_burst: self.burst,
             plan: match self.plan {
                 PlanName::Starter => Plan::Starter,
@@ -117,6 +126,30 @@ fn property(text: &str) -> anyhow::Result<ExtraProperty> {
     })
 }
 
+/// Reads `name:number:singular:plural:records:property=wire type,...`; associated with
+/// contacts.
+fn custom_type(text: &str) -> anyhow::Result<CustomType> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [name, number, singular, plural, count, properties] = parts[..] else {
+        anyhow::bail!("expected name:number:singular:plural:records:properties");
+    };
+    let property = |text: &str| -> anyhow::Result<(String, PropertyType)> {
+        let (name, wire) = text.split_once('=').context("expected property=type")?;
+        Ok((name.to_owned(), serde_json::from_value(json!(wire))?))
+    };
+    Ok(CustomType {
+        name: name.to_owned(),
+        number: number.parse()?,
+        labels: [singular, plural].map(str::to_owned),
+        count: count.parse()?,
+        properties: properties
+            .split(',')
+            .map(property)
+            .collect::<Result<_, _>>()?,
+        associated: vec![Kind::Contacts],
+    })
+}
+
 /// Serves until `stop` ends; `announce` gets what a client needs to know.
 pub(crate) async fn run(
     arguments: Arguments,
@@ -133,6 +166,8 @@ pub(crate) async fn run(
         "private_app_token": sim.private_app_token(),
         "client_id": sim.config().client_id,
         "client_secret": sim.config().client_secret,
+        "app_id": sim.config().app_id,
+        "developer_key": sim.config().developer_key,
     }))?;
     stop.await;
     sim.shutdown().await;

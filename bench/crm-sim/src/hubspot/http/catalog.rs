@@ -1,5 +1,7 @@
 //! What an account is made of: properties, schemas, owners, pipelines, limits.
 
+pub(super) mod pipelines;
+
 use serde_json::{Value, json};
 
 use super::reply::Reply;
@@ -20,52 +22,58 @@ pub(super) fn property(collection: &Collection, name: &str) -> Result<Reply, Pro
     let column = schema.column(name).ok_or_else(Problem::not_found)?;
     Ok(Reply::value(
         200,
-        &schema.property(column).describe(collection.kind),
+        &schema.property(column).describe(&schema.names),
     ))
 }
 
-/// `GET /crm/v3/schemas`: custom object types only, of which there are none.
-pub(super) fn schemas() -> Reply {
-    Reply::value(200, &json!({ "results": [] }))
+/// `GET /crm/v3/schemas`: the types that the account defined itself.
+pub(super) fn schemas(account: &Account) -> Reply {
+    let own = account.collections.iter();
+    let own = own.filter(|collection| matches!(collection.kind, Kind::Custom(_)));
+    let results: Vec<Value> = own.map(|own| described(account, own)).collect();
+    Reply::value(200, &json!({ "results": results }))
 }
 
 /// `GET /crm/v3/schemas/{type}`.
-pub(super) fn schema(collection: &Collection) -> Reply {
-    let kind = collection.kind;
-    let title = |text: &str| {
-        let mut letters = text.chars();
-        letters.next().map_or(String::new(), |first| {
-            first.to_uppercase().chain(letters).collect::<String>()
-        })
-    };
+pub(super) fn schema(account: &Account, collection: &Collection) -> Reply {
+    Reply::value(200, &described(account, collection))
+}
+
+fn described(account: &Account, collection: &Collection) -> Value {
     let schema = &collection.records.schema;
-    let (primary, secondary): (&str, &[&str]) = match kind {
-        Kind::Contacts => ("firstname", &["lastname", "email", "phone"]),
-        Kind::Companies => ("name", &["domain"]),
-        Kind::Deals => ("dealname", &[]),
+    let named = schema.property(schema.edited).name.as_str();
+    let (primary, secondary, required): (&str, &[&str], &[&str]) = match collection.kind {
+        Kind::Contacts => ("firstname", &["lastname", "email", "phone"], &[]),
+        Kind::Companies => ("name", &["domain"], &[]),
+        Kind::Deals => ("dealname", &[], &[]),
+        Kind::Tickets => ("subject", &["hs_pipeline_stage"], &[]),
+        Kind::Custom(_) => (named, &[], &[named]),
     };
     let searchable = [&[primary], secondary].concat();
-    Reply::value(
-        200,
-        &json!({
-            "labels": {"singular": title(kind.singular()), "plural": title(kind.plural())},
-            "requiredProperties": [],
-            "searchableProperties": searchable,
-            "primaryDisplayProperty": primary,
-            "secondaryDisplayProperties": secondary,
-            "archived": false,
-            "restorable": true,
-            "metaType": "HUBSPOT",
-            "id": kind.type_id().trim_start_matches("0-"),
-            "fullyQualifiedName": kind.upper(),
-            "createdAt": "1970-01-01T00:00:00Z",
-            "updatedAt": "1970-01-01T00:00:00Z",
-            "objectTypeId": kind.type_id(),
-            "properties": schema.describe_all(),
-            "associations": [],
-            "name": kind.upper(),
-        }),
-    )
+    let names = &schema.names;
+    let number = names.type_id.split_once('-').map(|(_, number)| number);
+    let (meta, defined) = match collection.kind {
+        Kind::Custom(_) => ("PORTAL_SPECIFIC", "2021-10-13T22:50:04.581Z"),
+        _ => ("HUBSPOT", "1970-01-01T00:00:00Z"),
+    };
+    json!({
+        "labels": {"singular": names.labels[0], "plural": names.labels[1]},
+        "requiredProperties": required,
+        "searchableProperties": searchable,
+        "primaryDisplayProperty": primary,
+        "secondaryDisplayProperties": secondary,
+        "archived": false,
+        "restorable": true,
+        "metaType": meta,
+        "id": number,
+        "fullyQualifiedName": names.qualified,
+        "createdAt": defined,
+        "updatedAt": defined,
+        "objectTypeId": names.type_id,
+        "properties": schema.describe_all(),
+        "associations": account.labels.described(collection.kind, &account.config),
+        "name": names.name,
+    })
 }
 
 /// `GET /account-info/v3/details`.
@@ -165,49 +173,4 @@ pub(super) fn owners(query: &str) -> Result<Reply, Problem> {
         page["paging"] = json!({ "next": { "after": end.to_string() } });
     }
     Ok(Reply::value(200, &page))
-}
-
-/// `GET /crm/v3/pipelines/{type}`: the one that generated deals are in.
-pub(super) fn pipelines(collection: &Collection) -> Reply {
-    let schema = &collection.records.schema;
-    let stages: Vec<Value> = schema
-        .column("dealstage")
-        .map(|column| schema.property(column).describe(collection.kind))
-        .and_then(|stages| stages.get("options").cloned())
-        .and_then(|options| options.as_array().cloned())
-        .unwrap_or_default()
-        .into_iter()
-        .map(|option| {
-            json!({
-                "id": option["value"],
-                "label": option["label"],
-                "displayOrder": option["displayOrder"],
-                "metadata": {"isClosed": "false"},
-                "createdAt": "2020-01-01T00:00:00Z",
-                "updatedAt": "2020-01-01T00:00:00Z",
-                "archived": false,
-            })
-        })
-        .collect();
-    let pipeline = json!({
-        "id": "default",
-        "label": "Sales Pipeline",
-        "displayOrder": 0,
-        "stages": stages,
-        "createdAt": "2020-01-01T00:00:00Z",
-        "updatedAt": "2020-01-01T00:00:00Z",
-        "archived": false,
-    });
-    let results = if stages_exist(&pipeline) {
-        vec![pipeline]
-    } else {
-        Vec::new()
-    };
-    Reply::value(200, &json!({ "results": results }))
-}
-
-fn stages_exist(pipeline: &Value) -> bool {
-    pipeline["stages"]
-        .as_array()
-        .is_some_and(|stages| !stages.is_empty())
 }

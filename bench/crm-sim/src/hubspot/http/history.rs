@@ -71,11 +71,14 @@ fn of(records: &Records, id: u64, column: u16) -> Vec<Value> {
         .collect()
 }
 
-/// The stages that a generated deal went through before the one that it is in.
+/// The properties that move through stages.
+const STAGES: [&str; 2] = ["dealstage", "hs_pipeline_stage"];
+
+/// The stages that a generated deal or ticket went through before the one that it is in.
 fn stages_until(records: &Records, column: u16, value: &str) -> Vec<&'static str> {
     let property = records.schema.property(column);
     match property.generator {
-        Generator::Choice { options, .. } if property.name == "dealstage" => options
+        Generator::Choice { options, .. } if STAGES.contains(&property.name.as_str()) => options
             .iter()
             .map(|(stage, _)| *stage)
             .take_while(|stage| *stage != value)

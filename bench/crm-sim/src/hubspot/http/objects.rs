@@ -6,14 +6,14 @@ use std::sync::Arc;
 use data_encoding::BASE64URL_NOPAD;
 use url::form_urlencoded;
 
-use super::history;
 use super::reply::Reply;
+use super::{history, links};
 use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::kind::Kind;
 use crate::hubspot::problem::Problem;
 use crate::hubspot::render::{RECORD_BYTES, record};
 use crate::hubspot::search::{SearchRequest, compile};
 use crate::meter::add;
-use crate::records::Shown;
 
 const LIST_MAX: usize = 100;
 /// The most where earlier values are asked for.
@@ -31,6 +31,8 @@ pub(super) struct Parameters<'a> {
     pub(super) properties: Option<Cow<'a, str>>,
     /// Properties whose earlier values are asked for, joined with commas.
     with_history: Option<Cow<'a, str>>,
+    /// Kinds of record whose associations are asked for, joined with commas.
+    associations: Option<Cow<'a, str>>,
     pub(super) archived: bool,
     pub(super) id_property: Option<Cow<'a, str>>,
 }
@@ -44,6 +46,7 @@ impl<'a> Parameters<'a> {
                 "after" => parameters.after = Some(value),
                 "properties" => join(&mut parameters.properties, value),
                 "propertiesWithHistory" => join(&mut parameters.with_history, value),
+                "associations" => join(&mut parameters.associations, value),
                 "archived" => {
                     // The official Python client sends `True` and `False`.
                     parameters.archived = value.to_ascii_lowercase().parse().map_err(|_| {
@@ -73,6 +76,11 @@ impl<'a> Parameters<'a> {
                 "limit must be an integer from 1 to {most}, but was {text}"
             ))),
         }
+    }
+
+    fn kinds(&self, account: &Account) -> Result<Vec<Kind>, Problem> {
+        let names = self.associations.as_deref().unwrap_or("");
+        links::embedded::kinds(account, names)
     }
 
     fn after(&self) -> Result<Option<u64>, Problem> {
@@ -112,26 +120,26 @@ pub(super) fn list(
     let mut out = Vec::with_capacity(shown * RECORD_BYTES + 1024);
     out.extend_from_slice(b"{\"results\":[");
     let records = &collection.records;
+    let kinds = parameters.kinds(account)?;
     let page = match &parameters.with_history {
-        None => records.list(after, shown, parameters.archived, &projection, &mut out),
-        Some(names) => {
-            let wanted = if parameters.archived {
-                Shown::Archived
-            } else {
-                Shown::Live
-            };
-            let from = after.map_or(0, |id| id.saturating_add(1));
+        None if kinds.is_empty() => {
+            records.list(after, shown, parameters.archived, &projection, &mut out)
+        }
+        names => {
             let mut rendered: Vec<(u64, Vec<u8>)> = Vec::with_capacity(shown);
-            let page = records.walk(from, shown, wanted, |view| {
+            let page = records.page(after, shown, parameters.archived, |view| {
                 let mut one = Vec::with_capacity(RECORD_BYTES);
                 record(view, &projection, &mut one);
                 rendered.push((view.row.id, one));
             });
-            let with_history = rendered.into_iter().map(|(id, mut one)| {
-                history::append(records, id, names, &mut one);
+            let whole = rendered.into_iter().map(|(id, mut one)| {
+                if let Some(names) = names {
+                    history::append(records, id, names, &mut one);
+                }
+                links::embedded::append(account, (collection.kind, id), &kinds, &mut one);
                 one
             });
-            out.extend(with_history.collect::<Vec<_>>().join(&b','));
+            out.extend(whole.collect::<Vec<_>>().join(&b','));
             page
         }
     };
@@ -167,8 +175,14 @@ fn link(base: &str, path: &str, query: &str, token: &str) -> String {
 }
 
 /// `GET /crm/v3/objects/{type}/{id}`.
-pub(super) fn read(collection: &Collection, name: &str, query: &str) -> Result<Reply, Problem> {
+pub(super) fn read(
+    account: &Account,
+    collection: &Collection,
+    name: &str,
+    query: &str,
+) -> Result<Reply, Problem> {
     let parameters = Parameters::parse(query)?;
+    let kinds = parameters.kinds(account)?;
     let id = resolve(collection, name, parameters.id_property.as_deref())?;
     let projection = collection.projection(parameters.properties.as_deref());
     let body = collection.records.with_view(id, |view| {
@@ -181,6 +195,7 @@ pub(super) fn read(collection: &Collection, name: &str, query: &str) -> Result<R
     if let Some(names) = &parameters.with_history {
         history::append(&collection.records, id, names, &mut body);
     }
+    links::embedded::append(account, (collection.kind, id), &kinds, &mut body);
     Ok(Reply::json(200, body))
 }
 
@@ -191,7 +206,9 @@ pub(super) fn resolve(
     id_property: Option<&str>,
 ) -> Result<u64, Problem> {
     let Some(property) = id_property else {
-        return name.parse().map_err(|_| Problem::not_found());
+        let id = name.parse().map_err(|_| Problem::not_found())?;
+        // A record that was merged away answers as the one that it became a part of.
+        return Ok(collection.records.surviving(id));
     };
     let schema = &collection.records.schema;
     let column = schema
@@ -204,7 +221,7 @@ pub(super) fn resolve(
 /// `POST /crm/v3/objects/{type}/search`.
 pub(super) async fn search(
     account: &Arc<Account>,
-    kind: crate::hubspot::kind::Kind,
+    kind: Kind,
     body: &[u8],
     keep: usize,
 ) -> Result<Reply, Problem> {

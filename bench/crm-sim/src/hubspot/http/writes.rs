@@ -7,12 +7,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::links;
 use super::objects::resolve;
 use super::reply::Reply;
+use crate::control::Changed;
 use crate::hubspot::account::{Account, Collection};
+use crate::hubspot::associations::{End, Types};
 use crate::hubspot::kind::Kind;
 use crate::hubspot::problem::Problem;
 use crate::hubspot::render::{Projection, RECORD_BYTES, record};
+use crate::hubspot::webhooks::What;
 use crate::overlay::Changes;
 use crate::records::{View, Write};
 
@@ -22,6 +26,21 @@ type Properties = BTreeMap<String, Option<String>>;
 struct One {
     #[serde(default)]
     properties: Properties,
+    #[serde(default)]
+    associations: Vec<Association>,
+}
+
+/// What a new record is associated with from the start.
+#[derive(Debug, Deserialize)]
+struct Association {
+    to: Target,
+    #[serde(default)]
+    types: Vec<links::Named>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    id: String,
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
@@ -35,10 +54,7 @@ pub(super) fn create(
     body: &[u8],
 ) -> Result<Reply, Problem> {
     let one: One = read(body)?;
-    Ok(Reply::json(
-        201,
-        create_one(account, collection, &one.properties)?,
-    ))
+    Ok(Reply::json(201, create_one(account, collection, &one)?))
 }
 
 /// `PATCH /crm/v3/objects/{type}/{id}`.
@@ -65,22 +81,58 @@ pub(super) fn archive(
 ) -> Result<Reply, Problem> {
     let id = resolve(collection, name, None)?;
     let now_ms = account.clock.now_ms();
-    collection.records.archive(id, now_ms, now_ms);
+    if collection.records.archive(id, now_ms, now_ms) {
+        account.tell(collection.kind, id, What::Deletion);
+    }
     Ok(Reply::empty(204))
 }
 
-/// Creates a record and returns everything that it holds.
-fn create_one(
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Merge {
+    primary_object_id: String,
+    object_id_to_merge: String,
+}
+
+/// `POST /crm/v3/objects/{type}/merge`: the surviving record as it is now.
+pub(super) fn merge(
     account: &Account,
     collection: &Collection,
-    properties: &Properties,
-) -> Result<Vec<u8>, Problem> {
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let merge: Merge = read(body)?;
+    let into = resolve(collection, &merge.primary_object_id, None)?;
+    let id = resolve(collection, &merge.object_id_to_merge, None)?;
+    if into == id {
+        return Err(Problem::validation(
+            "Cannot merge an object with itself".to_owned(),
+        ));
+    }
+    let now_ms = account.clock.now_ms();
+    let merged = account.merge(collection.kind, into, id, now_ms);
+    merged.ok_or_else(Problem::not_found)?;
+    let all = Projection::all(&collection.records.schema);
+    let body = collection
+        .records
+        .with_view(into, |view| rendered(&view, &all));
+    Ok(Reply::json(200, body.ok_or_else(Problem::not_found)?))
+}
+
+/// Creates a record and returns everything that it holds.
+fn create_one(account: &Account, collection: &Collection, one: &One) -> Result<Vec<u8>, Problem> {
+    let properties = &one.properties;
+    let ends = ends(account, collection.kind, &one.associations)?;
     // Uniqueness holds only if nobody else creates in between.
     let _alone = collection.alone();
     refuse_duplicate(collection, properties)?;
     let changes = changes(account, collection, properties)?;
     let records = &collection.records;
+    let columns: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
     let id = records.create_written(write_now(account, changes));
+    account.tell_changed(collection.kind, id, Changed::Created, &columns);
+    for (to, types) in ends {
+        links::link(account, (collection.kind, id), to, &types);
+    }
     let body = records.with_view(id, |view| {
         let schema = &records.schema;
         let mut columns: Vec<u16> = view.changes.iter().map(|(column, _)| *column).collect();
@@ -88,6 +140,30 @@ fn create_one(
         rendered(&view, &Projection::of(schema, columns))
     });
     body.ok_or_else(Problem::not_found)
+}
+
+/// The records that a new one is to be associated with, each of which must exist.
+fn ends(
+    account: &Account,
+    from: Kind,
+    associations: &[Association],
+) -> Result<Vec<(End, Types)>, Problem> {
+    let end = |association: &Association| {
+        let named = association.types.first();
+        let known = named.and_then(|named| account.labels.get(named.type_id()));
+        let to = known.map_or(from, |label| label.to);
+        let types = links::checked(account, (from, to), &association.types)?;
+        let id = association.to.id.parse().ok();
+        let id = id.filter(|id| account.collection(to).records.is_live(*id));
+        let id = id.ok_or_else(|| {
+            Problem::validation(format!(
+                "Association target {} does not exist",
+                association.to.id
+            ))
+        })?;
+        Ok(((to, id), types))
+    };
+    associations.iter().map(end).collect()
 }
 
 /// Updates a record and returns what was written; `None` if there is no such
@@ -101,16 +177,18 @@ fn update_one(
     let changes = changes(account, collection, properties)?;
     let records = &collection.records;
     let schema = &records.schema;
-    let mut columns: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
+    let written: Vec<u16> = changes.iter().map(|(column, _)| *column).collect();
+    let mut columns = written.clone();
     columns.push(schema.modified);
     match collection.kind {
         // Contacts answer an update without their id and creation.
         Kind::Contacts => columns.extend(schema.column("hs_email_domain")),
-        Kind::Companies | Kind::Deals => columns.extend([schema.object_id, schema.created]),
+        _ => columns.extend([schema.object_id, schema.created]),
     }
     if records.edit(id, write_now(account, changes)).is_none() {
         return Ok(None);
     }
+    account.tell_changed(collection.kind, id, Changed::Edited, &written);
     let projection = Projection::of(schema, columns);
     Ok(records.with_view(id, |view| rendered(&view, &projection)))
 }

@@ -1,9 +1,13 @@
 //! The property tables themselves.
 
+mod custom;
+mod tickets;
+
 use std::sync::RwLock;
 
 use super::{Property, PropertyType, Standing};
 use crate::generate::Generator;
+use crate::hubspot::config::Config;
 use crate::hubspot::kind::Kind;
 
 type Options = &'static [(&'static str, &'static str)];
@@ -64,21 +68,35 @@ pub(super) fn defaults(kind: Kind) -> &'static [&'static str] {
         Kind::Contacts => &["email", "firstname", "lastname"],
         Kind::Companies => &["domain", "name"],
         Kind::Deals => &["amount", "closedate", "dealname", "dealstage", "pipeline"],
+        Kind::Tickets => tickets::DEFAULTS,
+        Kind::Custom(_) => &[],
     }
 }
 
 /// The property that a simulated edit changes.
-pub(super) fn edited(kind: Kind) -> &'static str {
+pub(super) fn edited(kind: Kind, config: &Config) -> &str {
     match kind {
         Kind::Contacts => "jobtitle",
         Kind::Companies | Kind::Deals => "description",
+        Kind::Tickets => "content",
+        Kind::Custom(place) => custom::named(&config.custom_types[usize::from(place)]),
     }
 }
 
-pub(super) fn properties(kind: Kind) -> Vec<Property> {
+/// The property that lists the records which were merged into this one.
+pub(super) fn merged() -> Property {
+    system(
+        "hs_merged_object_ids",
+        "Merged object IDs",
+        PropertyType::Enumeration,
+        Generator::Unset,
+    )
+}
+
+pub(super) fn properties(kind: Kind, config: &Config) -> Vec<Property> {
     let mut properties = vec![
         system(
-            "createdate",
+            kind.created_property(),
             "Create Date",
             PropertyType::DateTime,
             Generator::Created,
@@ -95,12 +113,16 @@ pub(super) fn properties(kind: Kind) -> Vec<Property> {
             PropertyType::DateTime,
             Generator::Modified,
         ),
-        choice_owner(),
     ];
+    if !matches!(kind, Kind::Custom(_)) {
+        properties.push(choice_owner());
+    }
     properties.extend(match kind {
         Kind::Contacts => contacts(),
         Kind::Companies => companies(),
         Kind::Deals => deals(),
+        Kind::Tickets => tickets::properties(),
+        Kind::Custom(place) => custom::properties(&config.custom_types[usize::from(place)]),
     });
     properties
 }
@@ -241,6 +263,7 @@ fn typed(name: &str, label: &str, property_type: PropertyType, generator: Genera
         }),
         options: &[],
         standard: true,
+        came_with_type: false,
         read_only: false,
         generator,
         salt: 0,

@@ -195,11 +195,11 @@ async fn bad_requests_get_the_envelope_and_its_correlation_id() {
             answer.header("x-hubspot-correlation-id")
         );
     }
-    let unknown = get(&sim, "/crm/v3/objects/tickets").await;
+    let unknown = get(&sim, "/crm/v3/objects/leads").await;
     assert_eq!(unknown.status, 400);
     assert_eq!(
         unknown.json()["message"],
-        "Unable to infer object type from: tickets"
+        "Unable to infer object type from: leads"
     );
     let missing = get(&sim, "/crm/v9/nothing").await;
     assert_eq!((missing.status, missing.body.len()), (404, 0));

@@ -12,8 +12,9 @@ use crate::hubspot::account::{Account, Collection};
 use crate::hubspot::http::history;
 use crate::hubspot::http::objects::resolve;
 use crate::hubspot::http::reply::Reply;
-use crate::hubspot::kind::Kind;
+use crate::hubspot::kind::Names;
 use crate::hubspot::problem::Problem;
+use crate::hubspot::webhooks::What;
 
 /// Inputs of one batch at most.
 const INPUTS_MAX: usize = 100;
@@ -61,14 +62,14 @@ pub(in crate::hubspot::http) fn create(
     }
     let mut results = Vec::with_capacity(many.inputs.len());
     for input in many.inputs {
-        results.push(create_one(account, collection, &input.properties)?);
+        results.push(create_one(account, collection, &input)?);
     }
     Ok(reply(
         account,
         201,
         results,
         &BTreeSet::new(),
-        collection.kind,
+        &collection.records.schema.names,
         started_ms,
     ))
 }
@@ -105,7 +106,7 @@ pub(in crate::hubspot::http) fn update(
         200,
         results,
         &missing,
-        collection.kind,
+        &collection.records.schema.names,
         started_ms,
     ))
 }
@@ -146,9 +147,12 @@ pub(in crate::hubspot::http) fn upsert(
             Some(_) => resolve(collection, &input.id, Some(&unique)).ok(),
             None => return Err(unknown_property(&unique)),
         };
-        let mut properties = input.properties;
+        let mut one = One {
+            properties: input.properties,
+            associations: Vec::new(),
+        };
         let (mut written, new) = match known {
-            Some(id) => match update_one(account, collection, id, &properties)? {
+            Some(id) => match update_one(account, collection, id, &one.properties)? {
                 Some(written) => (written, false),
                 None => {
                     missing.insert(input.id);
@@ -156,8 +160,8 @@ pub(in crate::hubspot::http) fn upsert(
                 }
             },
             None => {
-                properties.entry(unique).or_insert(Some(input.id));
-                (create_one(account, collection, &properties)?, true)
+                one.properties.entry(unique).or_insert(Some(input.id));
+                (create_one(account, collection, &one)?, true)
             }
         };
         // Each record ends with its closing brace.
@@ -165,8 +169,8 @@ pub(in crate::hubspot::http) fn upsert(
         written.extend_from_slice(format!(",\"new\":{new}}}").as_bytes());
         results.push(written);
     }
-    let kind = collection.kind;
-    Ok(reply(account, 200, results, &missing, kind, started_ms))
+    let names = &collection.records.schema.names;
+    Ok(reply(account, 200, results, &missing, names, started_ms))
 }
 
 fn unknown_property(name: &str) -> Problem {
@@ -212,7 +216,7 @@ pub(in crate::hubspot::http) fn read(
         200,
         results,
         &missing,
-        collection.kind,
+        &collection.records.schema.names,
         started_ms,
     ))
 }
@@ -227,7 +231,9 @@ pub(in crate::hubspot::http) fn archive(
     check_size(many.inputs.len())?;
     let now_ms = account.clock.now_ms();
     for id in many.inputs.iter().filter_map(|input| input.id.parse().ok()) {
-        collection.records.archive(id, now_ms, now_ms);
+        if collection.records.archive(id, now_ms, now_ms) {
+            account.tell(collection.kind, id, What::Deletion);
+        }
     }
     Ok(Reply::empty(204))
 }
@@ -247,7 +253,7 @@ fn reply(
     status: u16,
     mut results: Vec<Vec<u8>>,
     missing: &BTreeSet<String>,
-    kind: Kind,
+    names: &Names,
     started_ms: i64,
 ) -> Reply {
     let turn = mix(account.meter.serial());
@@ -269,7 +275,7 @@ fn reply(
     let errors = json!([{
         "status": "error",
         "category": "OBJECT_NOT_FOUND",
-        "message": format!("Could not get some {} objects, they may be deleted or not exist. Check that ids are valid.", kind.upper()),
+        "message": format!("Could not get some {} objects, they may be deleted or not exist. Check that ids are valid.", names.name),
         "context": {"ids": missing},
         "links": {},
         "errors": [],
