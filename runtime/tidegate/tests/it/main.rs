@@ -8,6 +8,7 @@ mod bad_input;
 mod bodies;
 mod crash;
 mod guests;
+mod hubspot;
 mod intercom;
 mod kills;
 mod leadsquared;
