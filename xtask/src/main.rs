@@ -6,6 +6,7 @@
 mod ci;
 mod demo;
 mod drivers;
+mod fuzz;
 mod guests;
 mod node;
 mod project;

@@ -2,14 +2,14 @@
 //!
 //! Tests read `TIDEGATE_PROOF=1`, widen their samples, and write what they measured
 //! as Markdown into `TIDEGATE_PROOF_DIR`. Here each such fragment becomes a page of
-//! `docs/proof/` with the machine and the date.
+//! `docs/proof/` with the machine and the date. `cargo proof fuzz` runs the fuzzers alone.
 
 use crate::drivers::Drivers;
 use crate::project::{self, Project, output};
 use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
-use crate::{guests, tools};
+use crate::{fuzz, guests};
 use anyhow::{Context as _, ensure};
 use std::fs;
 
@@ -28,6 +28,10 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
         fs::remove_dir_all(&fragments)?;
     }
     fs::create_dir_all(&fragments)?;
+    if names.iter().any(|name| name == "fuzz") {
+        stages.run("fuzzing", || fuzz::run_all(project, 60))?;
+        return stages.run("pages", || publish(project));
+    }
     let python = stages.run("python packages", || {
         Python::prepare(project, &python::READERS)
     })?;
@@ -56,7 +60,8 @@ fn all(project: &Project, names: &[String], stages: &mut Stages) -> anyhow::Resu
     })?;
     if names.is_empty() {
         let drivers = stages.run("drivers of the service", || Drivers::prepare(project))?;
-        stages.run("fuzzing", || tools::fuzz(project, 60))?;
+        stages.run("fuzzing", || fuzz::run_all(project, 60))?;
+        stages.run("cost of an admission", || admissions(project))?;
         stages.run("schemathesis, at length", || {
             drivers.contract_at_length(project)
         })?;
@@ -75,6 +80,28 @@ fn model(project: &Project, python: &Python) -> anyhow::Result<()> {
     )?;
     let page = format!("# The model of the commit protocol\n\n```\n{table}\n```\n");
     Ok(fs::write(project.path("target/proof/model.md"), page)?)
+}
+
+/// What asking the limits costs, as divan measures it in a release build.
+fn admissions(project: &Project) -> anyhow::Result<()> {
+    let table = output(&mut project.cargo(admission_bench()))?;
+    let page = format!(
+        "# What it costs to ask the limits where nobody waits\n\n`cargo bench -p tidegate-domain`, release build:\n\n```\n{table}\n```\n"
+    );
+    Ok(fs::write(
+        project.path("target/proof/limit-admission.md"),
+        page,
+    )?)
+}
+
+fn admission_bench() -> [&'static str; 5] {
+    [
+        "bench",
+        "--locked",
+        "--quiet",
+        "--package",
+        "tidegate-domain",
+    ]
 }
 
 fn publish(project: &Project) -> anyhow::Result<()> {

@@ -8,8 +8,6 @@ use std::path::PathBuf;
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";
 
 const CARGO_DENY: &str = "0.20.2";
-/// Named, so that build scripts and macros are not instrumented.
-const FUZZ_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Adds the wasm target to the toolchain, if it lacks it.
 pub(crate) fn wasm_target(project: &Project) -> anyhow::Result<()> {
@@ -75,35 +73,4 @@ pub(crate) fn nginx(project: &Project) -> anyhow::Result<PathBuf> {
     }
     install(project, &["nginx-light"])?;
     found().context("nginx was installed and does not run")
-}
-
-/// Fuzzes each door of the broker for so long. Coverage comes from stable flags; there
-/// is no `unsafe` behind the doors that a sanitizer would watch.
-pub(crate) fn fuzz(project: &Project, seconds: u32) -> anyhow::Result<()> {
-    const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
-         -Cllvm-args=-sanitizer-coverage-level=4 \
-         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-         -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1";
-    let build = ["build", "--manifest-path", "fuzz/Cargo.toml", "--release"];
-    run(project
-        .cargo(build)
-        .args(["--target", FUZZ_TARGET])
-        .env("RUSTFLAGS", COVERAGE))?;
-    for door in [
-        "address",
-        "headers",
-        "limit_headers",
-        "body",
-        "response_rules",
-    ] {
-        let corpus = project.path(&format!("fuzz/corpus/{door}"));
-        std::fs::create_dir_all(&corpus)?;
-        let binary = project.path(&format!("fuzz/target/{FUZZ_TARGET}/release/{door}"));
-        let mut fuzzer = project.command(binary);
-        fuzzer.arg(format!("-max_total_time={seconds}"));
-        run(fuzzer
-            .args(["-rss_limit_mb=1024", "-print_final_stats=1"])
-            .arg(corpus))?;
-    }
-    Ok(())
 }

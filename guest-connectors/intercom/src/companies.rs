@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use tidegate_sdk::{Directive, EmitFault, prelude::*};
+use tidegate_sdk::{Directive, EmitFault, HttpFault, prelude::*};
 
 use crate::reading::Walk;
 use crate::{Cursor, Intercom, Position, accepted, code, versioned};
@@ -18,6 +18,8 @@ use crate::{Cursor, Intercom, Position, accepted, code, versioned};
 const SCROLL_IDLE_MS: u64 = 65_000;
 /// Readings without a company that was not seen before.
 const BARREN_READINGS_MAX: u32 = 3;
+/// Pages that are lost one after the other.
+const LOSSES_MAX: u32 = 3;
 /// Ids of one page, at most.
 const PAGE_MAX: usize = 150;
 
@@ -90,8 +92,22 @@ impl Scroll<'_> {
 
     fn run_out(&mut self) -> Result<Ended, Failure> {
         let mut parameter: Option<String> = None;
+        let mut losses = 0;
         loop {
-            let response = self.page(parameter.as_deref())?;
+            let response = match answered(self.page(parameter.as_deref()))? {
+                Some(response) => response,
+                None if parameter.is_none() => return Ok(Ended::Broken),
+                // What was on that page is missing, and another reading has it.
+                None if losses < LOSSES_MAX => {
+                    losses += 1;
+                    continue;
+                }
+                None => {
+                    let text = "the scroll over companies does not answer".to_owned();
+                    return Err(Failure::Transient(text));
+                }
+            };
+            losses = 0;
             match (response.status, &parameter) {
                 (400, None) if code(&response.body).as_deref() == Some("scroll_exists") => {
                     return Ok(Ended::Taken);
@@ -131,12 +147,24 @@ impl Scroll<'_> {
         }
     }
 
-    fn page(&self, parameter: Option<&str>) -> Result<Response, Failure> {
+    fn page(&self, parameter: Option<&str>) -> Result<Response, HttpFault> {
         let config = &self.walk.read.config;
         let mut request = Request::get(config.region.name(), "/companies/scroll");
         if let Some(parameter) = parameter {
             request = request.query("scroll_param", parameter);
         }
-        Ok(self.walk.host.fetch(&versioned(request, config))?)
+        self.walk.host.fetch(&versioned(request, config))
+    }
+}
+
+/// The answer to a page, or nothing where it was lost on the way: the host does not ask
+/// again for what goes on with every request. The scroll that it belongs to is still
+/// open then.
+fn answered(page: Result<Response, HttpFault>) -> Result<Option<Response>, Failure> {
+    use HttpFault::{Connect, Protocol, Timeout};
+    match page {
+        Ok(response) if matches!(response.status, 501..=599) => Ok(None),
+        Err(Connect(_) | Protocol(_) | Timeout(_)) => Ok(None),
+        page => Ok(Some(page?)),
     }
 }

@@ -1,7 +1,7 @@
 //! Conversations: lists name them, their parts are only in the detail of each; and the
 //! feed of those that were deleted.
 
-use tidegate_sdk::{Details, Named, prelude::*};
+use tidegate_sdk::{Details, Named, Numbered, prelude::*};
 
 use crate::reading::{NEXT, PAGE, Walk, foreign};
 use crate::{Cursor, Intercom, Position, accepted, versioned};
@@ -59,8 +59,8 @@ fn detail(response: Response) -> Result<Option<Body>, Failure> {
 /// Reads what was deleted, latest first: new ones only push known ones to later pages.
 pub(crate) fn deleted(walk: &Walk<'_>, since_ms: u64) -> Result<Outcome<Intercom>, Failure> {
     let start = match &walk.position {
-        None => 1,
-        Some(Position::Number(number)) => *number,
+        None => Numbered::FIRST,
+        Some(Position::Number(at)) => *at,
         Some(_) => return Err(foreign()),
     };
     let how = Extraction::json("/conversations")
@@ -75,7 +75,7 @@ pub(crate) fn deleted(walk: &Walk<'_>, since_ms: u64) -> Result<Outcome<Intercom
             .query("order", "desc");
         walk.send(request)
     };
-    let next = |number: u64| walk.cursor(Position::Number(number));
+    let next = |at: Numbered| walk.cursor(Position::Number(at));
     let pages = Pages::new(walk.host, &walk.read.stream, how).ending_when(|page| page.skipped > 0);
     let ended = pages.by_number(Some("/pages/next"), start, fetch, next)?;
     Ok(ended.or_done(Cursor::end(walk.bound.until())))

@@ -9,7 +9,7 @@ mod reading;
 mod schema;
 
 use serde::{Deserialize, Serialize};
-use tidegate_sdk::prelude::*;
+use tidegate_sdk::{Numbered, prelude::*};
 
 struct Intercom;
 
@@ -148,8 +148,8 @@ struct Cursor {
 enum Position {
     /// Token of the next page.
     Page(String),
-    /// Number of the next page.
-    Number(u64),
+    /// The next page of a list with numbers.
+    Number(Numbered),
     /// Pages of a scroll, which nobody can go on with: it is begun again.
     Scrolled(u64),
     End,

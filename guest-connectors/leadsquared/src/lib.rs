@@ -7,7 +7,7 @@ mod reading;
 mod schema;
 
 use serde::{Deserialize, Serialize};
-use tidegate_sdk::prelude::*;
+use tidegate_sdk::{Numbered, prelude::*};
 
 struct LeadSquared;
 
@@ -109,8 +109,8 @@ impl Slice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Cursor {
     until: u64,
-    /// Number of the next page.
-    page: Option<u64>,
+    /// The next page.
+    page: Option<Numbered>,
 }
 
 impl Cursor {

@@ -1,7 +1,7 @@
 //! Reading: a window is one page, or two windows.
 
 use serde_json::{Value, json};
-use tidegate_sdk::{Ended, date_time, prelude::*};
+use tidegate_sdk::{Ended, Numbered, date_time, prelude::*};
 
 use crate::declaration::{ACTIVITIES, LEADS, OPPORTUNITIES, RECORD_COUNT, USERS};
 use crate::planning::{self, SECOND_MS};
@@ -16,7 +16,7 @@ const READINGS_MAX: u32 = 6;
 pub(crate) fn read(host: &Host, read: &Read<LeadSquared>) -> Result<Outcome<LeadSquared>, Failure> {
     let until = read.partition.slice.until();
     let start = match &read.cursor {
-        None => 1,
+        None => Numbered::FIRST,
         Some(Cursor {
             page: Some(page), ..
         }) => *page,
@@ -133,12 +133,12 @@ impl Walk<'_> {
     }
 
     /// Opportunities cannot be asked for by time. The latest change comes first, so an
-    /// edit only pushes others to later pages.
+    /// edit only pushes others to later pages; one that is deleted shows in the count.
     fn opportunities(
         &self,
         code: i64,
         floor: Option<u64>,
-        start: u64,
+        start: Numbered,
     ) -> Result<Outcome<LeadSquared>, Failure> {
         let until = self.read.partition.slice.until();
         let mut how = listed("/OpportunityId");
@@ -162,12 +162,13 @@ impl Walk<'_> {
             });
             self.ask(OPPORTUNITIES, &body, number)
         };
-        let next = |number: u64| Cursor {
+        let next = |at: Numbered| Cursor {
             until,
-            page: Some(number),
+            page: Some(at),
         };
-        let pages =
-            Pages::new(self.host, &self.read.stream, how).ending_when(|page| page.skipped > 0);
+        let pages = Pages::new(self.host, &self.read.stream, how)
+            .counted_at(RECORD_COUNT)
+            .ending_when(|page| page.skipped > 0);
         let ended = pages.by_number(None, start, fetch, next)?;
         Ok(ended.or_done(Cursor::end(until)))
     }

@@ -154,8 +154,8 @@ fn pages(
     }
 }
 
-/// The last page was read. The job is deleted once the end is saved, so that a restart
-/// has no need of it.
+/// The last page was read. The job stays: what is saved may still be lost with this
+/// process, and then its last page is asked for again. Salesforce deletes it after a week.
 fn end(
     walk: &Walk<'_>,
     job: &Job,
@@ -166,16 +166,7 @@ fn end(
         let why = format!("its pages had {} records", job.rows);
         return again(walk, job, deletes, &why);
     }
-    let end = Cursor::end(walk.slice.until, deletes);
-    let directive = walk.read.save(walk.host, &end)?;
-    let request = Request::new(tidegate_sdk::Method::Delete, "data", path(job, ""));
-    if directive == Directive::Proceed
-        && let Err(failure) = ask(walk.host, &request.auth(walk.read.config.auth.name()))
-    {
-        // It goes by itself after a week.
-        walk.say(Level::Debug, "the job stays", &failure.to_string());
-    }
-    Ok(Outcome::Done(end))
+    Ok(Outcome::Done(Cursor::end(walk.slice.until, deletes)))
 }
 
 /// A job came to nothing: another one, or queries.

@@ -84,7 +84,7 @@ pub(crate) fn discover(host: &Host, config: &Config) -> Result<Vec<Stream>, Fail
                 Ok(response) => {
                     let description = described(response)?;
                     if description.has_id() {
-                        streams.push(description.stream());
+                        streams.push(description.stream(config));
                     }
                 }
                 Err(failure @ Failure::Unsupported(_)) => {

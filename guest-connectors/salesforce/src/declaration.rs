@@ -129,6 +129,17 @@ fn config_schema() -> serde_json::Value {
                 "type": "integer", "minimum": 1, "default": 30,
                 "description": "Days of history in one partition, at the least"
             },
+            "window_records": {
+                "type": "integer", "minimum": 1,
+                "description": "Records of a partition of a history, on average and at the \
+                                least: windows are wider where they would hold fewer. Five \
+                                times bulk_above without it"
+            },
+            "compound_fields": {
+                "type": "boolean", "default": false,
+                "description": "Reads addresses and locations beside their parts. Objects that \
+                                have any are read by query then, since Bulk refuses them"
+            },
             "look_back_s": {
                 "type": "integer", "minimum": 0, "default": 600,
                 "description": "Seconds that a run reads again, for transactions that commit late"

@@ -26,6 +26,8 @@ const BASE: &str = "/services/data/v62.0";
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 86_400_000;
+/// Records of an average window, in multiples of what Bulk is worth its calls for.
+const WINDOW_SIZE: u64 = 5;
 
 /// The user's choices.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,6 +44,11 @@ struct Config {
     bulk_page_records: u32,
     /// Days of history that one partition covers, at the least.
     window_days: u32,
+    /// Records that a partition of a history holds on average, at the least; five times
+    /// `bulk_above` without it.
+    window_records: Option<u64>,
+    /// Whether addresses and locations are read beside their parts; Bulk refuses them.
+    compound_fields: bool,
     /// How long a transaction may have been open before it committed.
     look_back_s: u64,
 }
@@ -55,6 +62,8 @@ impl Default for Config {
             bulk_above: 20_000,
             bulk_page_records: 25_000,
             window_days: 30,
+            window_records: None,
+            compound_fields: false,
             look_back_s: 600,
         }
     }
@@ -63,6 +72,11 @@ impl Default for Config {
 impl Config {
     fn look_back_ms(&self) -> u64 {
         self.look_back_s.saturating_mul(SECOND_MS)
+    }
+
+    fn window_records(&self) -> u64 {
+        let usual = self.bulk_above.saturating_mul(WINDOW_SIZE);
+        self.window_records.unwrap_or(usual).max(1)
     }
 }
 

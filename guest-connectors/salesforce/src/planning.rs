@@ -8,15 +8,13 @@ use crate::{BASE, DAY_MS, SECOND_MS, Salesforce, Slice, object_of_stream, soql};
 
 /// Partitions of one history; each costs calls of its own.
 const WINDOWS_MAX: u64 = 1_000;
-/// Records of an average window, in multiples of what Bulk is worth its calls for.
-const WINDOW_SIZE: u64 = 5;
 /// 2000-01-01: nothing in Salesforce is older.
 const FIRST_MS: u64 = 946_684_800_000;
 
 pub(crate) fn plan(host: &Host, plan: &Plan<Salesforce>) -> Result<Vec<Partition<Slice>>, Failure> {
     let object = object_of_stream(&plan.stream)?;
     let (description, now_ms) = schema::describe(host, &plan.config, object)?;
-    schema::keep(host, &description);
+    schema::keep(host, &plan.config, &description);
     let slice = |since: u64, until: u64, field: Option<&str>| Slice {
         field: field.map(str::to_owned),
         since: since / SECOND_MS * SECOND_MS,
@@ -70,7 +68,8 @@ fn windows(
     history: Slice,
 ) -> Result<Vec<Partition<Slice>>, Failure> {
     let total = count(host, plan, object, &history)?;
-    if total.is_some_and(|total| total <= plan.config.bulk_above) {
+    let small = plan.config.bulk_above.min(plan.config.window_records());
+    if total.is_some_and(|total| total <= small) {
         let estimated_records = total;
         return Ok(vec![Partition {
             estimated_records,
@@ -82,7 +81,7 @@ fn windows(
     let span = history.until.saturating_sub(first);
     let least = u64::from(plan.config.window_days.max(1)) * DAY_MS;
     let by_time = span.div_ceil(least);
-    let least = plan.config.bulk_above.max(1).saturating_mul(WINDOW_SIZE);
+    let least = plan.config.window_records();
     let by_size = total.map_or(WINDOWS_MAX, |total| total / least);
     let count = by_time.min(by_size).clamp(1, WINDOWS_MAX);
     let mut partitions = cut(&history, first, u32::try_from(count).unwrap_or(1));

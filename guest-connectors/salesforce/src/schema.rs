@@ -56,14 +56,15 @@ impl Description {
     }
 
     /// The fields to ask for. Compound ones say once more what their components say, and
-    /// Bulk refuses them; files are no records.
-    pub(crate) fn selected(&self) -> Vec<String> {
-        let selected = self.fields.iter().filter(|field| field.is_selected());
+    /// Bulk refuses them, so they are asked for where somebody wants them; files are no
+    /// records.
+    pub(crate) fn selected(&self, config: &Config) -> Vec<String> {
+        let selected = self.fields.iter().filter(|field| field.is_selected(config));
         selected.map(|field| field.name.clone()).collect()
     }
 
-    pub(crate) fn stream(&self) -> Stream {
-        let stream = Stream::new(&self.name, self.record_schema())
+    pub(crate) fn stream(&self, config: &Config) -> Stream {
+        let stream = Stream::new(&self.name, self.record_schema(config))
             .primary_key("/Id")
             .splittable();
         let Some(cursor) = self.cursor() else {
@@ -78,8 +79,8 @@ impl Description {
         }
     }
 
-    fn record_schema(&self) -> Value {
-        let selected = self.fields.iter().filter(|field| field.is_selected());
+    fn record_schema(&self, config: &Config) -> Value {
+        let selected = self.fields.iter().filter(|field| field.is_selected(config));
         let properties: Map<String, Value> = selected
             .map(|field| (field.name.clone(), field.schema()))
             .collect();
@@ -88,8 +89,12 @@ impl Description {
 }
 
 impl Field {
-    fn is_selected(&self) -> bool {
-        !matches!(self.kind.as_str(), "address" | "location" | "base64")
+    fn is_selected(&self, config: &Config) -> bool {
+        match self.kind.as_str() {
+            "address" | "location" => config.compound_fields,
+            "base64" => false,
+            _ => true,
+        }
     }
 
     fn schema(&self) -> Value {
@@ -103,6 +108,8 @@ impl Field {
             // Values of any field, in the history of them.
             "anyType" => json!({"type": ["string", "number", "boolean", "null"]}),
             "json" | "complexvalue" => json!({}),
+            "address" => compound_schema(&ADDRESS),
+            "location" => compound_schema(&[]),
             // Ids, picklists, times of day, and what is not known yet: text.
             _ => json!({"type": ["string", "null"]}),
         }
@@ -121,6 +128,34 @@ impl Field {
             "scale": self.scale
         })
     }
+}
+
+/// Parts of every compound, in degrees.
+const PLACE: [&str; 2] = ["latitude", "longitude"];
+/// Parts of an address besides; two of them where the org has lists of states.
+const ADDRESS: [&str; 8] = [
+    "street",
+    "city",
+    "state",
+    "stateCode",
+    "postalCode",
+    "country",
+    "countryCode",
+    "geocodeAccuracy",
+];
+
+/// Each part becomes a column of its own.
+fn compound_schema(texts: &[&str]) -> Value {
+    let text = json!({"type": ["string", "null"]});
+    let degrees = json!({
+        "type": ["number", "null"], "format": "decimal", "precision": 18, "scale": 15
+    });
+    let texts = texts.iter().map(|name| (*name, &text));
+    let parts = texts.chain(PLACE.map(|name| (name, &degrees)));
+    let parts: Map<String, Value> = parts
+        .map(|(name, schema)| (name.to_owned(), schema.clone()))
+        .collect();
+    json!({"type": ["object", "null"], "properties": parts})
 }
 
 /// Asks for an object's description; also Salesforce's own time.
@@ -148,8 +183,8 @@ pub(crate) fn described(response: Response) -> Result<Description, Failure> {
 
 /// Keeps the fields that a run asks for, so that a description is one request for the
 /// run and not one for each of its partitions.
-pub(crate) fn keep(host: &Host, description: &Description) {
-    let names = description.selected().join(",");
+pub(crate) fn keep(host: &Host, config: &Config, description: &Description) {
+    let names = description.selected(config).join(",");
     let kept = host.keep_hint(&hint(&description.name), names.as_bytes());
     if let Err(fault) = kept {
         let reason = fault.to_string();
@@ -171,8 +206,8 @@ pub(crate) fn fields(
         Some(names) => names.split(',').map(str::to_owned).collect(),
         None => {
             let (description, _) = describe(host, &read.config, object)?;
-            keep(host, &description);
-            description.selected()
+            keep(host, &read.config, &description);
+            description.selected(&read.config)
         }
     };
     if !read.fields.is_empty() {

@@ -6,9 +6,9 @@ use crate::caller::Caller;
 use crate::problem::{Code, Problem};
 use data_encoding::BASE64;
 use serde_json::Value;
-use tidegate_domain::id::TenantId;
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_store::clock::now_ms;
-use tidegate_store::control::{Actor, Commit, Idempotency, Write};
+use tidegate_store::control::{Actor, Commit, DocumentKind, Idempotency, Write};
 use tidegate_store::queue::Enqueued;
 
 /// What is to change.
@@ -93,6 +93,7 @@ impl Api {
                 answer: self.seal_answer(caller, tenant, &change.answer).await?,
             }),
         };
+        let removed = removed_connections(&change.writes);
         let committed = self
             .store()
             .commit(Commit {
@@ -108,6 +109,9 @@ impl Api {
                 events: Vec::new(),
             })
             .await?;
+        for connection in removed {
+            self.node().broker.forget_connection(tenant, &connection);
+        }
         let answer = match committed.replayed {
             None => change.answer,
             Some(sealed) => self.unseal_answer(caller, tenant, &sealed).await?,
@@ -157,4 +161,17 @@ fn remembered_as(caller: &Caller, key: &str) -> String {
 
 fn answer_of(caller: &Caller) -> String {
     format!("answer for key {}", caller.key)
+}
+
+/// Connections that go with these writes: this process must not go on with their tokens.
+fn removed_connections(writes: &[Write]) -> Vec<ConnectionId> {
+    let removed = writes.iter().filter_map(|write| match write {
+        Write::DeleteDocument {
+            kind: DocumentKind::Connection,
+            id,
+            ..
+        } => ConnectionId::parse(id.clone()).ok(),
+        _ => None,
+    });
+    removed.collect()
 }

@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) limiter: Limiter,
     pub(crate) grants: Grants,
-    pub(crate) recorder: OnceLock<Recorder>,
+    pub(crate) recorder: Arc<OnceLock<Recorder>>,
     dialer: Dialer,
     tenants: Mutex<HashMap<TenantId, Tenant>>,
 }
@@ -105,7 +105,7 @@ impl Broker {
             dialer,
             limiter: Limiter::new(Arc::clone(&config), limits),
             grants: Grants::new(grants, keyring, config.salvage_dir.clone()),
-            recorder: OnceLock::new(),
+            recorder: Arc::default(),
             tenants: Mutex::default(),
             config,
         };
@@ -136,6 +136,12 @@ impl Broker {
     /// [`Error::Store`].
     pub async fn revoke(&self, key: &GrantKey) -> Result<bool, Error> {
         self.shared.grants.revoke(key).await
+    }
+
+    /// Forgets what this process remembers of a connection that is no more: one of the
+    /// same name that comes after it is another.
+    pub fn forget_connection(&self, tenant: &TenantId, connection: &ConnectionId) {
+        self.shared.grants.forget_connection(tenant, connection);
     }
 
     /// Forgets what this process remembers of a tenant that is no more.

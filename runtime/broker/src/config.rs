@@ -255,9 +255,14 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of a URL, if it has one that HTTP can use.
+    /// The origin of a URL, if it has one that HTTP can use. A URL's host may hold what
+    /// no name has, such as `=` and backticks; other parsers stop there.
     pub fn of(url: &Url) -> Option<Self> {
         if !matches!(url.scheme(), "http" | "https") {
+            return None;
+        }
+        let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if url.domain().is_some_and(|name| !name.bytes().all(in_names)) {
             return None;
         }
         Some(Self {

@@ -333,6 +333,16 @@ mod tests {
         "18446744073709551616",
     ];
 
+    /// Bytes at which a door once broke.
+    #[test]
+    fn what_a_fuzzer_found_stays_mended() {
+        for link in ["https://`=0dddXdd.sites.test/./", "https://a=b.sites.test/"] {
+            address(link.as_bytes());
+            address(link.trim_start_matches("https://").as_bytes());
+            address(format!(".{}", link.trim_start_matches("https://")).as_bytes());
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -3,11 +3,13 @@
 //! A refresh runs to its end even where its caller is gone: the provider may have
 //! replaced the pair already, and then the answer is all that is left of the grant.
 
+mod account;
 mod assertion;
 mod authorize;
 mod credential;
 mod exchange;
 mod refresh;
+mod rest;
 mod salvage;
 mod tokens;
 
@@ -17,9 +19,10 @@ pub(crate) use authorize::pending;
 pub(crate) use credential::{Credential, check_manifest, of_secrets, signed_headers, signed_query};
 pub(crate) use tokens::Tokens;
 
-use crate::broker::Tenant;
+use crate::broker::{Shared, Tenant};
 use crate::connection::OauthApp;
 use crate::{Config, Connection, Error, Keyring};
+use account::Account;
 use assertion::Signer;
 use data_encoding::HEXLOWER;
 use exchange::Client;
@@ -28,7 +31,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use tidegate_domain::id::TenantId;
+use tidegate_domain::id::{ConnectionId, TenantId};
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
 use tidegate_store::clock::now_ms;
 use tidegate_store::grants::{GrantKey, GrantState, GrantStore};
@@ -54,8 +57,7 @@ pub(crate) struct Vault {
     store: Arc<dyn GrantStore>,
     keyring: Arc<Keyring>,
     salvage: Option<Salvage>,
-    /// Applications that a token endpoint refused, and until when they rest.
-    refused_apps: Mutex<HashMap<String, Instant>>,
+    rests: rest::Rests,
 }
 
 /// One grant in this process. The lock is async because a refresh is awaited under
@@ -88,6 +90,7 @@ pub(crate) struct Grant {
     token_url: Url,
     keep: Arc<[(String, String)]>,
     client: Client,
+    account: Account,
     /// Of a JWT bearer.
     signer: Option<Arc<Signer>>,
 }
@@ -98,8 +101,9 @@ impl Grant {
         connection: &Connection,
         method: &AuthMethod,
         tenant: &Tenant,
-        config: &Arc<Config>,
+        shared: &Shared,
     ) -> Result<Option<Self>, Error> {
+        let config = &shared.config;
         let (token_url, keep) = match &method.kind {
             AuthKind::Oauth2Code(code) => (&code.token_url, &code.keep),
             AuthKind::Oauth2Client(client) => (&client.token_url, &client.keep),
@@ -131,6 +135,7 @@ impl Grant {
             token_url: mapped(config, url),
             keep: keep.as_slice().into(),
             client: Client::new(tenant.client(&connection.id, Some(&method.name)), config),
+            account: Account::new(connection, &shared.recorder),
             signer,
         }))
     }
@@ -182,7 +187,7 @@ impl Grants {
                 store,
                 keyring,
                 salvage: salvage_dir.map(Salvage::new),
-                refused_apps: Mutex::default(),
+                rests: rest::Rests::default(),
             }),
             cells: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -231,25 +236,26 @@ impl Grants {
         renewal.await.map_err(|_| Error::Closed)?
     }
 
-    /// What the token answer kept, without a look at its age. `ask` says whether
-    /// the token endpoint may be asked where there was none.
+    /// What the token answer kept, without a look at its age: an expired token belongs
+    /// to the same account as the next. `ask` says whether the token endpoint may be
+    /// asked where no answer kept `name`.
     pub(crate) async fn kept(
         &self,
         grant: &Grant,
+        name: &str,
         ask: bool,
     ) -> Result<BTreeMap<String, String>, Error> {
         let cell = self.cell(&grant.key);
-        let known = cell.lock().await.current.clone();
-        let current = match known {
-            Some(current) => Some(current),
-            None if ask => Some(self.token(grant, None).await?.0),
-            None => self
-                .vault
-                .load(&grant.key)
-                .await?
-                .map(|(current, _)| current),
-        };
-        Ok(current.map_or_else(BTreeMap::new, |current| current.tokens.kept.clone()))
+        let mut known = cell.lock().await.current.clone();
+        if known.is_none() {
+            let stored = self.vault.load(&grant.key).await?;
+            known = stored.map(|(current, _)| current);
+        }
+        let kept = |current: &Current| current.tokens.kept.contains_key(name);
+        if ask && !known.as_deref().is_some_and(kept) {
+            known = Some(self.token(grant, None).await?.0);
+        }
+        Ok(known.map_or_else(BTreeMap::new, |current| current.tokens.kept.clone()))
     }
 
     /// Whether a person authorised, and need not do so again.
@@ -276,12 +282,22 @@ impl Grants {
     pub(crate) async fn revoke(&self, key: &GrantKey) -> Result<bool, Error> {
         let cell = self.cell(key);
         let mut state = cell.lock().await;
-        let removed = self.vault.store.remove_grant(key).await?;
-        if let Some(salvage) = &self.vault.salvage {
-            salvage.forget(key).await?;
+        let store = &self.vault.store;
+        let holder = store.grant(key).await?.map(|stored| stored.holder);
+        let removed = store.remove_grant(key).await?;
+        if let Some(holder) = holder
+            && store.held_grant(&key.tenant, &holder).await?.is_none()
+        {
+            self.vault.forget_salvaged(key, &holder).await?;
         }
         *state = CellState::default();
         Ok(removed)
+    }
+
+    /// Forgets the tokens of a connection that is no more.
+    pub(crate) fn forget_connection(&self, tenant: &TenantId, connection: &ConnectionId) {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.retain(|key, _| key.tenant != *tenant || key.connection != *connection);
     }
 
     /// Forgets the tokens of a tenant that is no more.
@@ -319,9 +335,8 @@ impl Grants {
                 self.vault.put(&grant.key, tokens).await?
             }
         };
-        if let Some(salvage) = &self.vault.salvage {
-            salvage.forget(&grant.key).await?;
-        }
+        let vault = &self.vault;
+        vault.forget_salvaged(&grant.key, &current.holder).await?;
         *state = CellState {
             current: Some(current),
             ..CellState::default()
@@ -368,17 +383,27 @@ impl Vault {
         let Some(salvage) = &self.salvage else {
             return Ok(());
         };
-        let Some(found) = salvage.find(key).await? else {
+        let Some(stored) = self.store.grant(key).await? else {
             return Ok(());
         };
-        let stored = self.store.grant(key).await?;
-        if stored.is_some_and(|stored| stored.version + 1 == found.version) {
+        let Some(found) = salvage.find(&key.tenant, &stored.holder).await? else {
+            return Ok(());
+        };
+        if stored.version + 1 == found.version {
             let taken = self.store.put_grant(key, found.version, &found.sealed);
             if taken.await? {
                 tracing::warn!(connection.id = %key.connection, method = key.method, "a pair of tokens was salvaged");
             }
         }
-        salvage.forget(key).await
+        salvage.forget(&key.tenant, &stored.holder).await
+    }
+
+    /// The store has the pair, or a newer one, or nobody uses it any more.
+    async fn forget_salvaged(&self, key: &GrantKey, holder: &str) -> Result<(), Error> {
+        match &self.salvage {
+            Some(salvage) => salvage.forget(&key.tenant, holder).await,
+            None => Ok(()),
+        }
     }
 
     async fn load(&self, key: &GrantKey) -> Result<Option<(Arc<Current>, Standing)>, Error> {

@@ -2,6 +2,7 @@
 
 mod clock;
 mod group;
+mod in_flight;
 mod ledger;
 mod plan;
 mod queue;
@@ -16,16 +17,17 @@ pub use view::LimitView;
 use crate::{Config, Connection, Error};
 use clock::Clock;
 use group::Group;
+use in_flight::InFlight;
 use ledger::Ledger;
-use plan::{Drawn, LimitHeaders};
+use plan::{Book, Drawn, LimitHeaders};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use terms::Term;
 use tidegate_domain::backoff::Backoff;
 use tidegate_domain::id::TenantId;
-use tidegate_domain::limit::{MS, Meter, SlotId};
-use tidegate_domain::manifest::LimitScope;
+use tidegate_domain::limit::{MS, Meter, Moment, SlotId};
+use tidegate_domain::manifest::{LimitRule, LimitScope};
 use tidegate_store::limits::LimitStore;
 use tokio::sync::OnceCell;
 use writer::Writer;
@@ -142,6 +144,7 @@ impl Limiter {
             tenant: self.tenant(&connection.tenant),
             account_gate,
             buckets: Default::default(),
+            answer_within_ms: self.config.first_byte_timeout_ms,
             group: Arc::clone(group),
         }
     }
@@ -212,34 +215,51 @@ impl Limiter {
         let mut meter = Meter::new(&term.limit, scale, moment).map_err(|error| {
             Error::config(format!("connector {}: {error}", connection.manifest.id))
         })?;
-        let ledger = Ledger::new(
-            format!("{key}/{name}"),
-            &term.limit,
-            scale,
-            Arc::clone(&self.store),
-            running.writer.notes().clone(),
-            running.clock.clone(),
-        );
-        if let Some(ledger) = &ledger {
-            ledger.restore(&mut meter, moment.now).await?;
-        }
+        let book = self.book(format!("{key}/{name}"), term, &mut meter, moment, running);
+        let book = book.await?;
         let is_shared =
             term.limit.scope == LimitScope::Application && connection.oauth_app.is_some();
         let mut state = group.lock();
-        state.add_limit(&key, &name, term, meter, is_shared, ledger);
+        state.add_limit(&key, &name, term, meter, is_shared, book);
         Ok(())
+    }
+
+    /// What the limit remembers over a restart; the meter knows it from here on.
+    async fn book(
+        &self,
+        name: String,
+        term: &Term,
+        meter: &mut Meter,
+        moment: Moment,
+        running: &Running,
+    ) -> Result<Option<Book>, Error> {
+        let store = Arc::clone(&self.store);
+        let (notes, clock) = (running.writer.notes().clone(), running.clock.clone());
+        if term.limit.rule == LimitRule::Concurrent {
+            let capacity = meter.gauge(moment).capacity;
+            let longest_ms = self.config.attempt_timeout_ms;
+            let book = InFlight::new(name, capacity, longest_ms, store, notes, clock);
+            book.restore(meter, moment.now).await?;
+            return Ok(Some(Book::InFlight(Arc::new(book))));
+        }
+        let scale = self.config.limit_scale;
+        let ledger = Ledger::new(name, &term.limit, scale, store, notes, clock);
+        if let Some(ledger) = &ledger {
+            ledger.restore(meter, moment.now).await?;
+        }
+        Ok(ledger.map(Book::Spent))
     }
 
     /// Puts the buckets together from limits that are all there.
     fn fill(&self, connection: &Connection, terms: &[Term], plan: &mut Plan) -> Result<(), Error> {
         let id = self.hashes.hash_one((&connection.tenant, &connection.id));
         let mut state = plan.group.lock();
-        let limits: Vec<(&Term, SlotId, Option<Arc<Ledger>>)> = terms
+        let limits: Vec<(&Term, SlotId, Option<Book>)> = terms
             .iter()
             .filter_map(|term| {
                 let key = scope_key(connection, term.limit.scope);
-                let (slot, ledger) = state.use_limit(&key, &term.name(), id, term)?;
-                Some((term, slot, ledger))
+                let (slot, book) = state.use_limit(&key, &term.name(), id, term)?;
+                Some((term, slot, book))
             })
             .collect();
         let account = state.key(&plan.account).account;
@@ -254,9 +274,9 @@ impl Limiter {
                 .into_iter()
                 .chain(limited)
                 .collect();
-            let draws = of_bucket.iter().filter_map(|(term, _, ledger)| {
+            let draws = of_bucket.iter().filter_map(|(term, _, book)| {
                 Some(Drawn {
-                    ledger: Arc::clone(ledger.as_ref()?),
+                    book: book.clone()?,
                     counts_requests: term.counts_requests,
                 })
             });
@@ -294,8 +314,8 @@ impl Limiter {
             groups.by_key.values().cloned().collect()
         };
         for group in groups {
-            for ledger in group.lock().ledgers() {
-                ledger.close();
+            for book in group.lock().books() {
+                book.close();
             }
         }
         running.writer.flush().await;

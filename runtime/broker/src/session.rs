@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::backoff::Backoff;
 use tidegate_domain::manifest::{AuthKind, AuthMethod};
+use tidegate_store::flow::RequestOrigin;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -76,7 +77,7 @@ impl Session {
         let tenant = shared.tenant(&connection.tenant);
         let grant = |method: &AuthMethod| {
             // One that cannot be made fails where it is asked for.
-            let grant = Grant::of(&connection, method, &tenant, &shared.config).ok()??;
+            let grant = Grant::of(&connection, method, &tenant, &shared).ok()??;
             Some((method.name.clone(), grant))
         };
         let grants = connection.manifest.auth.iter().filter_map(grant).collect();
@@ -213,13 +214,20 @@ impl Session {
 
     /// The limits of the connection as they are now.
     pub(crate) async fn limits(&self) -> Result<Vec<LimitView>, Error> {
-        let connection = self.inner.with_account(false).await?;
+        let connection = self.inner.with_account(false, None).await?;
         self.inner.shared.limiter.view(&connection).await
     }
 
-    /// What the session used so far.
+    /// What the session used so far, its token requests included.
     pub fn usage(&self) -> Usage {
-        self.inner.meter.usage()
+        let grants = self.inner.grants.values();
+        grants.fold(self.inner.meter.usage(), |mut usage, grant| {
+            let tokens = grant.usage();
+            usage.requests += tokens.requests;
+            usage.bytes_received += tokens.bytes_received;
+            usage.bytes_sent += tokens.bytes_sent;
+            usage
+        })
     }
 }
 
@@ -240,7 +248,7 @@ impl Inner {
             return Ok(grant.clone());
         }
         let method = self.method(name)?;
-        Grant::of(&self.connection, method, &self.tenant, &self.shared.config)?
+        Grant::of(&self.connection, method, &self.tenant, &self.shared)?
             .ok_or_else(|| Error::config(format!("{name} has no token endpoint")))
     }
 
@@ -252,8 +260,10 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Response, FetchFault> {
         let meters = Meters([&self.meter, &call.meter]);
-        let checked = self.check(request, jar)?;
-        let plan = self.plan().await?;
+        let mut checked = self.check(request, jar)?;
+        let origin = call.origin.as_ref();
+        checked.grant = checked.grant.map(|grant| grant.asked_for(origin));
+        let plan = self.plan(origin).await?;
         let bucket = plan
             .bucket(request.bucket.as_deref())
             .ok_or_else(|| FetchFault::Invalid("the manifest has no such bucket".to_owned()))?;
@@ -297,12 +307,12 @@ impl Inner {
         self.tenant.client(&self.connection.id, method)
     }
 
-    async fn plan(&self) -> Result<&Plan, FetchFault> {
+    async fn plan(&self, origin: Option<&Arc<RequestOrigin>>) -> Result<&Plan, FetchFault> {
         let init = || async {
             let manifest = &self.connection.manifest;
             crate::endpoint::check_manifest(manifest)?;
             grant::check_manifest(manifest)?;
-            let connection = self.with_account(true).await?;
+            let connection = self.with_account(true, origin).await?;
             self.shared.limiter.plan(&connection).await
         };
         Ok(self.plan.get_or_try_init(init).await?)
@@ -311,13 +321,22 @@ impl Inner {
     /// The connection with its account as a token answer named it, so that connections
     /// to one account share its limits without a person who types its id. `ask` says
     /// whether the token endpoint may be asked.
-    async fn with_account(&self, ask: bool) -> Result<Connection, Error> {
+    async fn with_account(
+        &self,
+        ask: bool,
+        origin: Option<&Arc<RequestOrigin>>,
+    ) -> Result<Connection, Error> {
         let mut connection = self.connection.clone();
         for grant in self.grants.values().filter(|grant| grant.keeps(ACCOUNT)) {
             if connection.account.is_some() {
                 break;
             }
-            match self.shared.grants.kept(grant, ask).await {
+            match self
+                .shared
+                .grants
+                .kept(&grant.asked_for(origin), ACCOUNT, ask)
+                .await
+            {
                 Ok(mut kept) => connection.account = kept.remove(ACCOUNT),
                 // Not the one that signs; or it cannot sign, which its request will say.
                 Err(Error::Auth(_) | Error::TokenEndpoint { .. } | Error::Application { .. }) => {}

@@ -9,6 +9,7 @@
 mod admission;
 mod brake;
 mod calendar;
+mod concurrent;
 mod pace;
 mod share;
 mod window;
@@ -17,12 +18,12 @@ pub use admission::{
     AccountId, Admission, Full, LaneId, Request, SlotId, Ticket, Turn, WAITING_MAX,
 };
 pub use calendar::Calendar;
+pub use concurrent::Concurrent;
 pub use pace::Pace;
 pub use window::Window;
 
 use crate::job::Class;
 use crate::manifest::{Limit, LimitRule};
-use brake::Brake;
 
 /// Nanoseconds since the epoch, on a clock that never goes back.
 pub type Nanos = u64;
@@ -93,13 +94,13 @@ impl Gauge {
     }
 }
 
-/// Requests in flight, to their last byte.
-#[derive(Clone, Debug)]
-pub struct Concurrent {
-    full: u64,
-    capacity: u64,
-    in_flight: u64,
-    brake: Brake,
+/// Units that a request spent, and when it was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// How many.
+    pub units: u64,
+    /// When they were spent.
+    pub at: Nanos,
 }
 
 /// Counts one limit.
@@ -153,12 +154,7 @@ impl Meter {
                 }
                 None => return refuse("resets in a time zone that does not exist"),
             },
-            LimitRule::Concurrent => Meter::Concurrent(Concurrent {
-                full: capacity,
-                capacity,
-                in_flight: 0,
-                brake: Brake::OFF,
-            }),
+            LimitRule::Concurrent => Meter::Concurrent(Concurrent::new(capacity)),
         })
     }
 
@@ -168,7 +164,7 @@ impl Meter {
             Meter::Pace(pace) => pace.set_ratio(ratio),
             Meter::Window(window) => window.set_ratio(ratio),
             Meter::Calendar(calendar) => calendar.set_ratio(ratio),
-            Meter::Concurrent(one) => one.capacity = times(one.full, ratio),
+            Meter::Concurrent(one) => one.set_ratio(ratio),
         }
     }
 
@@ -182,13 +178,7 @@ impl Meter {
             Meter::Pace(pace) => pace.check(moment.now, units),
             Meter::Window(window) => window.check(moment.now, units),
             Meter::Calendar(calendar) => calendar.check(moment, units, class),
-            Meter::Concurrent(one) => {
-                if one.in_flight < one.brake.of_capacity(moment.now, one.capacity) {
-                    Ok(())
-                } else {
-                    Err(Wait::Answer)
-                }
-            }
+            Meter::Concurrent(one) => one.check(moment.now),
         }
     }
 
@@ -198,17 +188,17 @@ impl Meter {
             Meter::Pace(pace) => pace.commit(moment.now, units),
             Meter::Window(window) => window.commit(units),
             Meter::Calendar(calendar) => calendar.commit(units),
-            Meter::Concurrent(one) => one.in_flight += 1,
+            Meter::Concurrent(one) => one.commit(),
         }
     }
 
     /// The answer came, or will never come: the provider has counted by now. It took
-    /// `actual` units where `reserved` were spent.
-    pub fn answered(&mut self, moment: Moment, reserved: u64, actual: u64) {
+    /// `actual` units where others were reserved.
+    pub fn answered(&mut self, moment: Moment, reserved: Spent, actual: u64) {
         match self {
             Meter::Pace(pace) => pace.answered(moment.now, reserved, actual),
-            Meter::Window(window) => window.answered(moment.now, reserved, actual),
-            Meter::Calendar(calendar) => calendar.answered(reserved, actual),
+            Meter::Window(window) => window.answered(moment.now, reserved.units, actual),
+            Meter::Calendar(calendar) => calendar.answered(reserved.units, actual),
             Meter::Concurrent(_) => {}
         }
     }
@@ -216,17 +206,25 @@ impl Meter {
     /// The exchange is over to the last byte.
     pub fn finished(&mut self) {
         if let Meter::Concurrent(one) = self {
-            one.in_flight = one.in_flight.saturating_sub(1);
+            one.finished();
+        }
+    }
+
+    /// Nobody waits for the answer any more, but the provider may work on the request
+    /// until then.
+    pub fn abandoned(&mut self, until: Nanos) {
+        if let Meter::Concurrent(one) = self {
+            one.abandoned(until);
         }
     }
 
     /// Nothing was sent: takes the units back.
-    pub fn returned(&mut self, units: u64) {
+    pub fn returned(&mut self, moment: Moment, spent: Spent) {
         match self {
-            Meter::Pace(pace) => pace.returned(units),
-            Meter::Window(window) => window.returned(units),
-            Meter::Calendar(calendar) => calendar.returned(units),
-            Meter::Concurrent(_) => self.finished(),
+            Meter::Pace(pace) => pace.answered(moment.now, spent, 0),
+            Meter::Window(window) => window.returned(spent.units),
+            Meter::Calendar(calendar) => calendar.returned(spent.units),
+            Meter::Concurrent(one) => one.finished(),
         }
     }
 
@@ -246,17 +244,19 @@ impl Meter {
         match self {
             Meter::Pace(pace) => pace.brake.pull(now),
             Meter::Window(window) => window.brake.pull(now),
-            Meter::Concurrent(one) => one.brake.pull(now),
+            Meter::Concurrent(one) => one.slow_down(now),
             Meter::Calendar(_) => {}
         }
     }
 
-    /// Units that an earlier process spent, `spent_by` at the latest; oldest first.
-    pub fn restore(&mut self, spent_by: Nanos, units: u64) {
+    /// Units that an earlier process spent, `until` at the latest; of requests in flight,
+    /// until when the provider may work on them. Oldest first.
+    pub fn restore(&mut self, until: Nanos, units: u64) {
         match self {
-            Meter::Window(window) => window.restore(spent_by, units),
-            Meter::Calendar(calendar) => calendar.restore(spent_by, units),
-            Meter::Pace(_) | Meter::Concurrent(_) => {}
+            Meter::Window(window) => window.restore(until, units),
+            Meter::Calendar(calendar) => calendar.restore(until, units),
+            Meter::Concurrent(one) => one.restore(until, units),
+            Meter::Pace(_) => {}
         }
     }
 
@@ -266,7 +266,7 @@ impl Meter {
             Meter::Pace(pace) => pace.is_recovered(moment.now),
             Meter::Window(window) => window.is_recovered(moment.now),
             Meter::Calendar(calendar) => calendar.is_recovered(moment),
-            Meter::Concurrent(one) => one.in_flight == 0 && one.brake.is_off(moment.now),
+            Meter::Concurrent(one) => one.is_recovered(moment.now),
         }
     }
 
@@ -276,10 +276,7 @@ impl Meter {
             Meter::Pace(pace) => pace.gauge(moment.now),
             Meter::Window(window) => window.gauge(moment.now),
             Meter::Calendar(calendar) => calendar.gauge(moment),
-            Meter::Concurrent(one) => {
-                let capacity = one.brake.of_capacity(moment.now, one.capacity);
-                (capacity, one.in_flight)
-            }
+            Meter::Concurrent(one) => one.gauge(moment.now),
         };
         Gauge { capacity, used }
     }

@@ -12,6 +12,7 @@ use tidegate_domain::id::{Sha256, StreamName};
 use tidegate_sandbox::{CallUsage, StreamInfo};
 use tidegate_store::clock::now_ms;
 use tidegate_store::events::NewEvent;
+use tidegate_store::flow::RequestOrigin;
 use tidegate_store::schemas::{CatalogKey, SchemaStore};
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,8 @@ pub(crate) const CHANGES_TOLD_MAX: usize = 200;
 const KEEP_TRIES: u32 = 5;
 
 /// Asks the connector which streams there are, keeps what it says as the newest of the
-/// connection's catalogs, and tells subscribers where it changed.
+/// connection's catalogs, and tells subscribers where it changed. `origin` is what its
+/// requests are recorded under.
 ///
 /// # Errors
 /// How the connector or the store failed.
@@ -41,8 +43,9 @@ pub async fn discover(
     source: &Source,
     store: &dyn SchemaStore,
     stop: &CancellationToken,
+    origin: Option<&RequestOrigin>,
 ) -> Result<(Catalog, CallUsage), Error> {
-    let (streams, usage) = source.discover(stop).await?;
+    let (streams, usage) = source.discover(stop, origin).await?;
     let catalog = catalog_of(source, streams)?;
     keep(source, store, &catalog).await?;
     Ok((catalog, usage))
@@ -87,8 +90,9 @@ async fn kept_after(context: &SyncContext, after_ms: u64) -> Result<Option<Known
 
 /// The connection's catalog, asked for now.
 pub(crate) async fn refreshed(context: &SyncContext) -> Result<Known, Error> {
-    let asked = discover(&context.source, &*context.store, &context.stop).await;
-    let (catalog, usage) = asked?;
+    let origin = context.origin.as_ref();
+    let asked = discover(&context.source, &*context.store, &context.stop, origin);
+    let (catalog, usage) = asked.await?;
     context.progress.add_call(&usage);
     Ok(Known {
         catalog: Arc::new(catalog),

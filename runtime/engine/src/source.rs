@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tidegate_broker::Session;
 use tidegate_domain::id::{ConnectionId, StreamName, TenantId};
 use tidegate_sandbox::{CallContext, CallUsage, Connector, Error, StreamInfo};
+use tidegate_store::flow::RequestOrigin;
 use tidegate_store::kv::{KvScope, KvStore};
 use tokio_util::sync::CancellationToken;
 
@@ -69,8 +70,10 @@ impl Source {
     pub async fn discover(
         &self,
         stop: &CancellationToken,
+        origin: Option<&RequestOrigin>,
     ) -> Result<(Vec<StreamInfo>, CallUsage), Error> {
-        let context = self.context(stop, None);
+        let mut context = self.context(stop, None);
+        context.origin = origin.cloned().map(Arc::new);
         self.connector.discover(context, self.config.clone()).await
     }
 }

@@ -10,6 +10,7 @@ mod order;
 mod outline;
 mod pointer;
 mod rewrite;
+mod rows;
 
 pub use order::compare;
 pub use outline::Outline;
@@ -82,7 +83,7 @@ pub struct Pairs {
 /// What bounds one call.
 #[derive(Clone, Copy, Debug)]
 pub struct CutLimits {
-    /// Bytes of a body, also after CSV or pairs were rewritten.
+    /// Bytes of a body, also as what CSV or pairs are read as.
     pub body_bytes_max: u64,
     /// Bytes of a record; a longer one is rejected.
     pub record_bytes_max: u64,
@@ -230,6 +231,9 @@ pub fn cut_outlined(
     let bytes_max = limits.body_bytes_max.min(u64::from(u32::MAX));
     check_size(body.len(), bytes_max)?;
     let plan = Plan::compile(how, limits, lower_bound)?;
+    if how.format == BodyFormat::Csv && how.pairs.is_none() && how.project.is_empty() {
+        return rows::cut(body, &how.bare, &plan, limits, sent_at_ms);
+    }
     let mut body = body.clone();
     let mut layout = match how.format {
         BodyFormat::Json => Layout::document(&how.records)?,

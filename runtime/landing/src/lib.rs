@@ -26,6 +26,7 @@ pub mod s3;
 pub mod schema;
 mod sealed;
 pub mod stage;
+pub mod table;
 pub mod target;
 pub mod writer;
 

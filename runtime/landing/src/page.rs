@@ -1,10 +1,12 @@
 //! A page: records cut out of one response body, still where the network put them.
 //!
 //! Rows are ranges of the body, so a record is not copied between the socket and
-//! the encoder.
+//! the encoder. A row of CSV stays CSV until then, and is written as JSON one by one.
 
+use crate::table::{CsvRow, Table};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 use tidegate_domain::record::Operation;
 
 /// Records of one body, with what was cut out of each.
@@ -20,12 +22,21 @@ pub struct Page {
     pub rejected: Vec<Rejected>,
     /// When the request was sent, in milliseconds since the epoch.
     pub extracted_at_ms: u64,
+    /// Reads the rows where the body is CSV; none where they are JSON already.
+    pub table: Option<Arc<Table>>,
+}
+
+/// Room for the record that is looked at, used again for the next one.
+#[derive(Default)]
+pub struct Scratch {
+    pub(crate) json: Vec<u8>,
+    pub(crate) row: CsvRow,
 }
 
 /// One record of a page.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Its JSON text in the body.
+    /// Its JSON text in the body, or its row of CSV.
     pub record: Range<u32>,
     /// Its key, unescaped; several fields are joined by U+001F.
     pub key: Text,
@@ -64,8 +75,16 @@ impl Page {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// A record's JSON text.
-    pub fn record(&self, range: &Range<u32>) -> &[u8] {
-        &self.body[range.start as usize..range.end as usize]
+    /// A record's JSON text: where it lies in the body or, of a row of CSV, in `scratch`.
+    pub fn record<'a>(&'a self, range: &Range<u32>, scratch: &'a mut Scratch) -> &'a [u8] {
+        let raw = &self.body[range.start as usize..range.end as usize];
+        match &self.table {
+            None => raw,
+            Some(table) => {
+                scratch.json.clear();
+                table.write(raw, scratch);
+                &scratch.json
+            }
+        }
     }
 }

@@ -57,6 +57,7 @@ pub(crate) fn page(
         rows,
         rejected: Vec::new(),
         extracted_at_ms,
+        table: None,
     };
     Ok((page, summary))
 }
@@ -179,16 +180,17 @@ mod tests {
     fn a_tombstone_carries_its_key_in_the_types_of_the_schema() {
         let keys = ["7\u{1f}x\"y".to_owned(), "8\u{1f}z".to_owned()];
         let (page, summary) = page(&stream(&["/n", "/a/id"]), &keys, Some(5), 9).unwrap();
-        let texts: Vec<&[u8]> = page
+        let mut scratch = tidegate_landing::page::Scratch::default();
+        let texts: Vec<Vec<u8>> = page
             .rows
             .iter()
-            .map(|row| page.record(&row.record))
+            .map(|row| page.record(&row.record, &mut scratch).to_vec())
             .collect();
         assert_eq!(
             texts,
             [
-                &br#"{"a":{"id":"x\"y"},"n":7}"#[..],
-                br#"{"a":{"id":"z"},"n":8}"#
+                br#"{"a":{"id":"x\"y"},"n":7}"#.to_vec(),
+                br#"{"a":{"id":"z"},"n":8}"#.to_vec()
             ]
         );
         assert_eq!(page.text(&page.rows[1].key), "8\u{1f}z");

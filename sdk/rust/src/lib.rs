@@ -33,7 +33,7 @@ pub use manifest::{
     Auth, Endpoint, KeyPart, Limit, Manifest, OAuthClient, OAuthCode, OAuthJwt, Period, Place,
     ResponseClass, ResponseRule, Role, Scope, TokenKeep,
 };
-pub use paging::{Ended, Mark, Pages, Step, each_page};
+pub use paging::{Ended, Mark, Numbered, Pages, Step, each_page};
 pub use time::{date_time, epoch_ms, http_date, rfc3339, rfc3339_seconds};
 pub use window::{Bound, Span, Window};
 

@@ -33,6 +33,24 @@ pub struct Pages<'a> {
     stream: &'a str,
     how: Extraction,
     enough: Box<dyn Fn(&Summary) -> bool + 'a>,
+    total: Option<&'a str>,
+}
+
+/// A place in a list whose pages are asked for by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {
+    /// The page to read next; the first one is 1.
+    pub number: u64,
+    /// How many elements the list had when the page before was read, where it tells.
+    pub total: Option<u64>,
+}
+
+impl Numbered {
+    /// The start of a list.
+    pub const FIRST: Self = Self {
+        number: 1,
+        total: None,
+    };
 }
 
 /// A place in a list that is ordered by time, and by key where times are equal: the
@@ -54,7 +72,16 @@ impl<'a> Pages<'a> {
             stream,
             how,
             enough: Box::new(|_| false),
+            total: None,
         }
+    }
+
+    /// Where a page of [`Pages::by_number`] counts all elements of the list. A count of
+    /// no more than the page's own elements tells nothing.
+    #[must_use]
+    pub fn counted_at(mut self, total: &'a str) -> Self {
+        self.total = Some(total);
+        self
     }
 
     /// Ends the walk after a page of which this is true, though there are more: in a
@@ -120,23 +147,42 @@ impl<'a> Pages<'a> {
     /// Pages that are asked for by number; the first one without anything at the JSON
     /// pointer `next` is the last, or, where the source names none, the first empty one.
     /// For lists with the latest change first: what is edited meanwhile only pushes
-    /// others to later pages. What vanishes pulls them to earlier ones.
+    /// others to later pages. What vanishes pulls them to earlier ones: where pages count
+    /// the list ([`Pages::counted_at`]), those before are read again then; where they do
+    /// not, it goes unnoticed.
     ///
     /// # Errors
     /// What `fetch` fails with.
     pub fn by_number<C: Serialize>(
         &self,
         next: Option<&str>,
-        start: u64,
+        start: Numbered,
         mut fetch: impl FnMut(u64) -> Result<Body, Failure>,
-        cursor: impl Fn(u64) -> C,
+        cursor: impl Fn(Numbered) -> C,
     ) -> Result<Ended, Failure> {
-        let mut number = start;
+        let mut at = start;
+        let mut largest = 1;
         loop {
-            let body = fetch(number)?;
+            let body = fetch(at.number)?;
             let Some(page) = self.emit(&body)? else {
                 return Ok(Ended::Yielded);
             };
+            largest = largest.max(page.elements());
+            let total = match self.total {
+                Some(pointer) => body.value::<u64>(pointer)?,
+                None => None,
+            };
+            let total = total.filter(|total| *total > page.elements());
+            let vanished = match (at.total, total) {
+                (Some(before), Some(now)) => before.saturating_sub(now),
+                _ => 0,
+            };
+            at.total = total.or(at.total);
+            if vanished > 0 && at.number > 1 {
+                let back = vanished.div_ceil(largest);
+                at.number = at.number.saturating_sub(back).max(1);
+                continue;
+            }
             let is_last = match next {
                 Some(next) => body.plain(next)?.is_none(),
                 None => page.elements() == 0,
@@ -144,8 +190,8 @@ impl<'a> Pages<'a> {
             if is_last || (self.enough)(&page) {
                 return Ok(Ended::Exhausted);
             }
-            number += 1;
-            if self.host.save(&cursor(number))? != Directive::Proceed {
+            at.number += 1;
+            if self.host.save(&cursor(at))? != Directive::Proceed {
                 return Ok(Ended::Yielded);
             }
         }

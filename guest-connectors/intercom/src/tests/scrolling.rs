@@ -33,7 +33,7 @@ fn pages_that_were_lost_on_the_way_are_found_by_scrolling_again() {
     let workspace = Workspace::of(450, NOW_S - 9 * DAY_S);
     let memory = memory(&workspace);
     // In each reading another one.
-    *workspace.lost_pages.borrow_mut() = vec![2, 7];
+    *workspace.lost_pages.borrow_mut() = vec![2, 8];
     memory
         .sync::<Intercom>(&job("companies"), Vec::new())
         .unwrap();
@@ -41,10 +41,19 @@ fn pages_that_were_lost_on_the_way_are_found_by_scrolling_again() {
 }
 
 #[test]
+fn a_scroll_that_answers_no_more_is_a_failure_worth_trying_again() {
+    let workspace = Workspace::of(450, NOW_S - 9 * DAY_S);
+    let memory = memory(&workspace);
+    *workspace.lost_pages.borrow_mut() = (2..100).collect();
+    let read = memory.sync::<Intercom>(&job("companies"), Vec::new());
+    assert!(matches!(read, Err(Failure::Transient(_))), "{read:?}");
+}
+
+#[test]
 fn companies_that_no_scroll_shows_are_a_failure_and_no_smaller_copy() {
     let workspace = Workspace::of(450, NOW_S - 9 * DAY_S);
     let memory = memory(&workspace);
-    *workspace.lost_pages.borrow_mut() = (0..100).map(|reading| 2 + 5 * reading).collect();
+    *workspace.lost_pages.borrow_mut() = (0..100).map(|reading| 2 + 6 * reading).collect();
     let read = memory.sync::<Intercom>(&job("companies"), Vec::new());
     assert!(matches!(read, Err(Failure::Transient(_))), "{read:?}");
 }

@@ -4,7 +4,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde_json::{Value, json};
-use tidegate_sdk::{Request, testing::Answer};
+use tidegate_sdk::{HttpFault, Request, testing::Answer};
 
 use super::{DAY_S, NOW_S};
 
@@ -35,7 +35,7 @@ pub(super) struct Workspace {
     pub(super) indexed_s: Rc<RefCell<Option<u64>>>,
     /// The next scroll pages are answered so, and are lost.
     pub(super) scroll_faults: Rc<RefCell<Vec<Answer>>>,
-    /// Requests whose answer, made and gone, the host asks for again, by number.
+    /// Requests whose answer is lost on the way, by number.
     pub(super) lost_pages: Rc<RefCell<Vec<usize>>>,
     pub(super) scroll_requests: Rc<RefCell<usize>>,
     pub(super) requests: Rc<RefCell<usize>>,
@@ -218,10 +218,10 @@ impl Workspace {
         let number = *self.scroll_requests.borrow();
         let is_lost = self.lost_pages.borrow().contains(&number);
         let (parameter, ids) = scroll.open.as_mut().unwrap();
-        if is_lost {
-            ids.drain(..SCROLL_PAGE.min(ids.len()));
-        }
         let page: Vec<u64> = ids.drain(..SCROLL_PAGE.min(ids.len())).collect();
+        if is_lost {
+            return Answer::fault(HttpFault::Protocol("the body was cut".to_owned()));
+        }
         let parameter = parameter.clone();
         if page.is_empty() {
             scroll.open = None;

@@ -201,6 +201,34 @@ fn opportunities_are_read_back_to_the_floor_and_no_further() {
 }
 
 #[test]
+fn opportunities_that_are_deleted_while_they_are_read_make_no_other_one_missing() {
+    let account = Account::default();
+    for number in 1..=2 * PAGE + 10 {
+        account.put("opportunity", number, NOW_S - number);
+    }
+    account.before(|account, request| {
+        // Of those that were read already: each pulls another one over the edge.
+        if request > 1 && request < 4 {
+            let gone = ("opportunity", request as u64);
+            account.records.borrow_mut().remove(&gone);
+        }
+    });
+    let memory = memory(&account);
+    let slice = Slice::Opportunities {
+        code: 12_000,
+        floor: None,
+        until: NOW_S * 1_000,
+    };
+    memory
+        .run::<LeadSquared>(&job("opportunities"), &slice)
+        .unwrap();
+    let landed = landed(&memory);
+    let missing = account.truth("opportunity");
+    let missing = missing.keys().filter(|key| !landed.contains_key(*key));
+    assert_eq!(missing.count(), 0);
+}
+
+#[test]
 fn leads_are_asked_for_the_fields_that_were_chosen_and_those_that_are_needed() {
     let account = Account::default();
     account.put("lead", 1, NOW_S - DAY_S);

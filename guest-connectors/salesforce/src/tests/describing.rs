@@ -59,6 +59,27 @@ fn field_types_become_schema_types_without_compounds_and_files() {
 }
 
 #[test]
+fn compounds_are_read_part_by_part_where_somebody_wants_them() {
+    let memory = memory(&Org::default());
+    let config = Config {
+        compound_fields: true,
+        ..Config::default()
+    };
+    let streams = Salesforce::discover(&memory.host(), &config).unwrap();
+    let address = &streams[0].schema["properties"]["BillingAddress"];
+    assert_eq!(address["type"], json!(["object", "null"]));
+    assert_eq!(address["properties"]["stateCode"]["type"][0], "string");
+    let degrees = json!({
+        "type": ["number", "null"], "format": "decimal", "precision": 18, "scale": 15
+    });
+    let place = json!({"latitude": degrees, "longitude": degrees});
+    assert_eq!(
+        streams[2].schema["properties"]["Spot__c"]["properties"],
+        place
+    );
+}
+
+#[test]
 fn only_chosen_objects_are_described_and_unknown_ones_are_named() {
     let memory = memory(&Org::default());
     let chosen = |names: &[&str]| Config {

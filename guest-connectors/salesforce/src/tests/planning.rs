@@ -54,6 +54,14 @@ fn windows_are_wider_where_they_would_hold_few_records() {
 }
 
 #[test]
+fn windows_hold_as_few_records_as_somebody_wants() {
+    let mut wanted = plan_of(SyncMode::Incremental, &[]);
+    wanted.config.window_records = Some(1);
+    assert!(wanted.config.bulk_above > 365, "one query would do");
+    assert_eq!(planned(&days(365), wanted).len(), 13);
+}
+
+#[test]
 fn a_history_that_cannot_be_counted_in_time_is_cut_by_days_alone() {
     let org = days(10);
     org.set(|settings| settings.range_ms_max = Some(DAY_MS));

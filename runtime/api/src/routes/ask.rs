@@ -85,7 +85,7 @@ pub(crate) async fn discover_connection(
     let source = source(&api, &caller, &id).await?;
     let _place = api.guests().take(&caller.tenant)?;
     let stop = api.draining().child_token();
-    let asked = discovery::discover(&source, api.store(), &stop);
+    let asked = discovery::discover(&source, api.store(), &stop, None);
     let (found, _) = in_time(&stop, asked).await??;
     let change = Change::new("connection.discover", format!("connection {id}"))
         .detail(json!({ "catalog": found.id, "streams": found.streams.len() }));

@@ -91,7 +91,7 @@ pub(crate) async fn complete(
         Outcome::GrantRefused => refuse("the provider refused the code; begin again"),
         Outcome::AppRefused => refuse("the provider refuses the application's id or secret"),
         Outcome::Declined(status) => refuse(&format!("the token endpoint answered {status}")),
-        Outcome::Unavailable(reason) => Err(Error::TokenEndpoint {
+        Outcome::Unavailable(reason, _) => Err(Error::TokenEndpoint {
             method: pending.method.clone(),
             reason,
         }),

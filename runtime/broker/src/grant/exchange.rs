@@ -6,7 +6,7 @@ use super::{Grant, Tokens};
 use crate::call::{Meter, Meters};
 use crate::dial::HttpClient;
 use crate::transport::{self, Received};
-use crate::{Config, FetchFault};
+use crate::{Config, FetchFault, answer};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use http_body_util::Full;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::manifest::AuthKind;
 use tidegate_store::clock::now_ms;
+use tokio::time::Instant;
 
 /// A token answer is small.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -58,8 +59,9 @@ pub(super) enum Outcome {
     AppRefused,
     /// Refused otherwise.
     Declined(u16),
-    /// Nothing happened: no connection, or the endpoint said "later".
-    Unavailable(String),
+    /// Nothing happened: no connection, or the endpoint said "later", and for how many
+    /// milliseconds.
+    Unavailable(String, Option<u64>),
     /// Sent, and no answer that can be read: anything may have happened.
     Lost,
 }
@@ -72,9 +74,9 @@ pub(super) async fn ask(
 ) -> Outcome {
     let request = match build(grant, form) {
         Ok(request) => request,
-        Err(fault) => return Outcome::Unavailable(fault.to_string()),
+        Err(fault) => return Outcome::Unavailable(fault.to_string(), None),
     };
-    let asked_at_ms = now_ms();
+    let (asked_at_ms, begun) = (now_ms(), Instant::now());
     let meter = Meter::default();
     let exchange = transport::exchange(
         &grant.client.http,
@@ -82,15 +84,22 @@ pub(super) async fn ask(
         &grant.client.config,
         Duration::from_millis(grant.client.config.first_byte_timeout_ms),
         ANSWER_BYTES_MAX,
-        Meters([&meter, &meter]),
+        Meters([&meter, grant.meter()]),
         |_| (),
     );
     let whole = Duration::from_millis(grant.client.config.token_timeout_ms);
-    match tokio::time::timeout(whole, exchange).await {
-        Err(_) => Outcome::Lost,
-        Ok(Err(broken)) if broken.reached => Outcome::Lost,
-        Ok(Err(broken)) => Outcome::Unavailable(broken.fault.to_string()),
-        Ok(Ok(received)) => judge(grant, &received, asked_at_ms, previous),
+    let received = tokio::time::timeout(whole, exchange).await.ok();
+    grant.record(
+        received.as_ref(),
+        meter.usage(),
+        asked_at_ms,
+        begun.elapsed(),
+    );
+    match received {
+        None => Outcome::Lost,
+        Some(Err(broken)) if broken.reached => Outcome::Lost,
+        Some(Err(broken)) => Outcome::Unavailable(broken.fault.to_string(), None),
+        Some(Ok(received)) => judge(grant, &received, asked_at_ms, previous),
     }
 }
 
@@ -138,7 +147,8 @@ fn judge(
 ) -> Outcome {
     let status = received.status;
     if status == 429 || status == 408 || status >= 500 {
-        return Outcome::Unavailable(format!("it answered {status}"));
+        let pause_ms = answer::retry_after_ms(&received.headers, now_ms());
+        return Outcome::Unavailable(format!("it answered {status}"), pause_ms);
     }
     let Ok(answer) = serde_json::from_slice::<Value>(&received.body) else {
         // A page of some proxy is no answer of the token endpoint.
@@ -154,7 +164,7 @@ fn judge(
             return Outcome::AppRefused;
         }
         Some("temporarily_unavailable" | "server_error") => {
-            return Outcome::Unavailable("it answered with an error of its own".to_owned());
+            return Outcome::Unavailable("it answered with an error of its own".to_owned(), None);
         }
         Some(_) => return Outcome::Declined(status),
         None if !(200..300).contains(&status) => return Outcome::Declined(status),

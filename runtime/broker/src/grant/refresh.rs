@@ -2,10 +2,11 @@
 //! the store's, and durable before anyone sees the new pair.
 
 use super::exchange::{self, Outcome};
+use super::rest::Resting;
 use super::{CellState, Current, Grant, Standing, Tokens, Vault};
 use crate::Error;
 use secrecy::ExposeSecret;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_domain::id::OwnerToken;
 use tidegate_domain::manifest::AuthKind;
@@ -87,7 +88,9 @@ fn needs_reauth(grant: &Grant) -> Error {
 fn to_be_confirmed(grant: &Grant) -> Error {
     unreachable_now(
         grant,
-        "it refused the authorisation and is asked once more before a person is".to_owned(),
+        "it refused the authorisation; it is asked once more in a minute, and if it refuses \
+         again, a person must authorise anew (`tidegate connections authorize`)"
+            .to_owned(),
     )
 }
 
@@ -110,17 +113,38 @@ fn rest(vault: &Vault, grant: &Grant, cell: &CellState) -> Result<(), Error> {
     if cell.rests_until.is_some_and(|until| until > now) {
         return Err(declined(grant));
     }
-    let refused = vault
-        .refused_apps
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&grant.app_key())
-        .is_some_and(|&until| until > now);
-    if refused {
-        Err(app_refused(grant))
-    } else {
-        Ok(())
+    match vault.rests.of(&grant.app_key()) {
+        Some(Resting::Refused) => Err(app_refused(grant)),
+        Some(Resting::Trouble) | None => Ok(()),
     }
+}
+
+/// Leaves an endpoint alone that had trouble just now.
+fn spare(vault: &Vault, grant: &Grant) -> Result<(), Error> {
+    match vault.rests.of(&grant.app_key()) {
+        None => Ok(()),
+        Some(Resting::Refused) => Err(app_refused(grant)),
+        Some(Resting::Trouble) => Err(unreachable_now(
+            grant,
+            "it had trouble just now and is asked again in a while".to_owned(),
+        )),
+    }
+}
+
+/// Asks, and remembers whether the endpoint had trouble.
+async fn ask(
+    vault: &Vault,
+    grant: &Grant,
+    form: &[(&str, &str)],
+    previous: Option<&Tokens>,
+) -> Outcome {
+    let outcome = exchange::ask(grant, form, previous).await;
+    match &outcome {
+        Outcome::Unavailable(_, pause_ms) => vault.rests.trouble(grant.app_key(), *pause_ms),
+        Outcome::Lost => vault.rests.trouble(grant.app_key(), None),
+        _ => vault.rests.answered(&grant.app_key()),
+    }
+    outcome
 }
 
 fn refuse_app(vault: &Vault, grant: &Grant) -> Error {
@@ -128,11 +152,7 @@ fn refuse_app(vault: &Vault, grant: &Grant) -> Error {
         client.id = grant.app.client_id,
         "the token endpoint refuses the application"
     );
-    vault
-        .refused_apps
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .insert(grant.app_key(), Instant::now() + REST);
+    vault.rests.refused(grant.app_key());
     app_refused(grant)
 }
 
@@ -161,13 +181,14 @@ async fn refresh(
     };
     let token = current.tokens.refresh.as_ref();
     let token = token.ok_or_else(|| not_renewable(grant))?;
-    let mut state = standing.state;
+    let (mut state, mut lost) = (standing.state, false);
     let confirmed_at_ms = standing
         .noted_at_ms
         .saturating_add(grant.client.refusal_confirmed_after_ms());
     if state == GrantState::Refused && now_ms() < confirmed_at_ms {
         return Err(to_be_confirmed(grant));
     }
+    spare(vault, grant)?;
     let form = [
         ("grant_type", "refresh_token"),
         ("refresh_token", token.expose_secret()),
@@ -183,7 +204,7 @@ async fn refresh(
             owner,
         };
         crash::point("R2.before");
-        let outcome = exchange::ask(grant, &form, Some(&current.tokens)).await;
+        let outcome = ask(vault, grant, &form, Some(&current.tokens)).await;
         crash::point("R2.after");
         match outcome {
             Outcome::Tokens(tokens) => {
@@ -225,20 +246,20 @@ async fn refresh(
                 cell.rests_until = Some(Instant::now() + REST);
                 return Err(declined(grant));
             }
-            Outcome::Unavailable(reason) => {
+            Outcome::Unavailable(reason, _) => {
                 back.give(state).await?;
                 return Err(unreachable_now(grant, reason));
             }
-            Outcome::Lost if state == GrantState::Unknown => {
-                back.give(GrantState::NeedsReauth).await?;
-                cell.current = None;
-                return Err(needs_reauth(grant));
-            }
             Outcome::Lost => {
                 // The provider may have replaced the pair. Most take the old token
-                // once more within a grace time.
-                state = GrantState::Unknown;
-                back.give(state).await?;
+                // once more within a grace time; one that does not says so, and only
+                // then the grant is lost. Silence ends none: an endpoint that hangs
+                // would end those of all tenants.
+                back.give(GrantState::Unknown).await?;
+                if lost {
+                    return Err(unreachable_now(grant, "no answer could be read".to_owned()));
+                }
+                (state, lost) = (GrantState::Unknown, true);
                 sleep(PAUSE).await;
             }
         }
@@ -314,7 +335,8 @@ async fn save(
         crash::point("R3.before");
         // Without it the store is all there is; that it may fail, too, is no reason
         // not to try.
-        if let Err(error) = salvage.keep(&grant.key, version, &sealed).await {
+        let kept = salvage.keep(&grant.key.tenant, &unsaved.holder, version, &sealed);
+        if let Err(error) = kept.await {
             tracing::error!(%error, "a new pair of tokens could not be salvaged");
         }
         crash::point("R3.after");
@@ -357,9 +379,7 @@ async fn save(
         }
     };
     cell.current = Some(Arc::clone(&current));
-    if let Some(salvage) = &vault.salvage
-        && let Err(error) = salvage.forget(&grant.key).await
-    {
+    if let Err(error) = vault.forget_salvaged(&grant.key, &current.holder).await {
         tracing::warn!(%error, "a stored pair of tokens is still salvaged");
     }
     Ok(current)
@@ -407,7 +427,8 @@ async fn for_the_asking(
     if !scope.is_empty() {
         form.push(("scope", &scope));
     }
-    match exchange::ask(grant, &form, None).await {
+    spare(vault, grant)?;
+    match ask(vault, grant, &form, None).await {
         Outcome::Tokens(tokens) => {
             let version = cell.current.as_ref().map_or(0, |current| current.version) + 1;
             let current = Arc::new(Current {
@@ -423,7 +444,7 @@ async fn for_the_asking(
             cell.rests_until = Some(Instant::now() + REST);
             Err(declined(grant))
         }
-        Outcome::Unavailable(reason) => Err(unreachable_now(grant, reason)),
+        Outcome::Unavailable(reason, _) => Err(unreachable_now(grant, reason)),
         Outcome::Lost => Err(unreachable_now(grant, "no answer came".to_owned())),
     }
 }

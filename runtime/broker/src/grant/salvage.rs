@@ -1,7 +1,8 @@
 //! Answers of token endpoints on disk before the store has them: a rotated pair that
 //! exists nowhere else survives the death of the process and a store that fails.
 //!
-//! A file holds the version and the sealed pair, exactly as the row will.
+//! A file holds the version and the sealed pair, exactly as the row will, and lies under
+//! the name that the row has: whichever connection shares the grant finds it.
 
 use crate::Error;
 use sha2::{Digest as _, Sha256};
@@ -9,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use tidegate_store::grants::GrantKey;
+use tidegate_domain::id::TenantId;
 
 /// More than any sealed pair.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -33,17 +34,22 @@ impl Salvage {
     /// Durable on return.
     pub(super) async fn keep(
         &self,
-        key: &GrantKey,
+        tenant: &TenantId,
+        holder: &str,
         version: u64,
         sealed: &[u8],
     ) -> Result<(), Error> {
         let bytes = [&version.to_be_bytes()[..], sealed].concat();
-        self.on_disk(key, move |dir, path| write(dir, path, &bytes))
+        self.on_disk(tenant, holder, move |dir, path| write(dir, path, &bytes))
             .await
     }
 
-    pub(super) async fn find(&self, key: &GrantKey) -> Result<Option<Found>, Error> {
-        let bytes = self.on_disk(key, |_, path| read(path)).await?;
+    pub(super) async fn find(
+        &self,
+        tenant: &TenantId,
+        holder: &str,
+    ) -> Result<Option<Found>, Error> {
+        let bytes = self.on_disk(tenant, holder, |_, path| read(path)).await?;
         Ok(bytes.and_then(|bytes| {
             let (version, sealed) = bytes.split_first_chunk()?;
             Some(Found {
@@ -53,8 +59,8 @@ impl Salvage {
         }))
     }
 
-    pub(super) async fn forget(&self, key: &GrantKey) -> Result<(), Error> {
-        self.on_disk(key, |_, path| match std::fs::remove_file(path) {
+    pub(super) async fn forget(&self, tenant: &TenantId, holder: &str) -> Result<(), Error> {
+        self.on_disk(tenant, holder, |_, path| match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         })
@@ -63,10 +69,11 @@ impl Salvage {
 
     async fn on_disk<T: Send + 'static>(
         &self,
-        key: &GrantKey,
+        tenant: &TenantId,
+        holder: &str,
         work: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let (dir, path) = (self.dir.clone(), self.dir.join(name(key)));
+        let (dir, path) = (self.dir.clone(), self.dir.join(name(tenant, holder)));
         tokio::task::spawn_blocking(move || work(&dir, &path))
             .await
             .map_err(|_| Error::Closed)?
@@ -75,9 +82,9 @@ impl Salvage {
 }
 
 /// Says nothing of whose it is.
-fn name(key: &GrantKey) -> String {
+fn name(tenant: &TenantId, holder: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [key.tenant.as_str(), key.connection.as_str(), &key.method] {
+    for part in [tenant.as_str(), holder] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

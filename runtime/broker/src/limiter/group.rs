@@ -2,14 +2,15 @@
 //! await, and the queue before them.
 
 use super::clock::Clock;
-use super::ledger::Ledger;
-use super::queue::Queued;
+use super::plan::Book;
+use super::queue::{Queued, Told};
 use super::terms::Term;
 use super::writer::Notes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_domain::limit::{
-    AccountId, Admission, Full, LaneId, MS, Meter, Moment, Request, SlotId, Ticket, Turn,
+    AccountId, Admission, Full, LaneId, MS, Meter, Moment, Nanos, Request, SlotId, Spent, Ticket,
+    Turn,
 };
 use tidegate_store::limits::Closure;
 use tokio::sync::watch;
@@ -31,7 +32,7 @@ pub(crate) struct Group {
 pub(super) struct State {
     pub(super) admission: Admission,
     pub(super) keys: HashMap<Arc<str>, Key>,
-    waiting: HashMap<Ticket, watch::Sender<Turn>>,
+    waiting: HashMap<Ticket, watch::Sender<Told>>,
     /// Keys to have before idle ones are looked for again.
     tidy_at: usize,
 }
@@ -58,7 +59,7 @@ pub(super) struct Gate {
 pub(super) struct Named {
     pub(super) name: Box<str>,
     pub(super) slot: SlotId,
-    pub(super) ledger: Option<Arc<Ledger>>,
+    pub(super) book: Option<Book>,
     /// The capacity that the meter was made with.
     full: f64,
     /// The capacity that each connection may use; the least of them holds.
@@ -92,7 +93,7 @@ impl State {
         term: &Term,
         meter: Meter,
         is_shared: bool,
-        ledger: Option<Arc<Ledger>>,
+        book: Option<Book>,
     ) {
         let slot = self
             .admission
@@ -100,7 +101,7 @@ impl State {
         let named = Named {
             name: name.into(),
             slot,
-            ledger,
+            book,
             full: f64::from(term.limit.capacity),
             parts: Vec::new(),
         };
@@ -114,7 +115,7 @@ impl State {
         name: &str,
         connection: u64,
         term: &Term,
-    ) -> Option<(SlotId, Option<Arc<Ledger>>)> {
+    ) -> Option<(SlotId, Option<Book>)> {
         let key = self.keys.get_mut(key)?;
         let limit = key.limits.iter_mut().find(|one| *one.name == *name)?;
         let part = f64::from(term.limit.capacity) * term.part;
@@ -125,7 +126,7 @@ impl State {
         if let Some(meter) = self.admission.meter(limit.slot) {
             meter.set_ratio(ratio);
         }
-        Some((limit.slot, limit.ledger.clone()))
+        Some((limit.slot, limit.book.clone()))
     }
 
     pub(super) fn gate(&mut self, key: &Arc<str>, name: &str) -> SlotId {
@@ -161,8 +162,8 @@ impl State {
                     .iter()
                     .all(|slot| admission.is_recovered(*slot, moment));
             if idle {
-                for ledger in key.limits.iter().filter_map(|limit| limit.ledger.as_ref()) {
-                    ledger.close();
+                for book in key.limits.iter().filter_map(|limit| limit.book.as_ref()) {
+                    book.close();
                 }
                 admission.remove(key.account, &slots);
             }
@@ -173,9 +174,9 @@ impl State {
 }
 
 impl State {
-    pub(super) fn ledgers(&self) -> Vec<Arc<Ledger>> {
+    pub(super) fn books(&self) -> Vec<Book> {
         let limits = self.keys.values().flat_map(|key| &key.limits);
-        limits.filter_map(|limit| limit.ledger.clone()).collect()
+        limits.filter_map(|limit| limit.book.clone()).collect()
     }
 }
 
@@ -207,12 +208,12 @@ impl Group {
         let moment = self.clock.now();
         let mut state = self.lock();
         match state.admission.admit(request, moment) {
-            Some(Turn::Admitted) => return Ok(Asked::Admitted),
+            Some(Turn::Admitted) => return Ok(Asked::Admitted(moment.now)),
             Some(Turn::Never) => return Ok(Asked::Never),
             Some(Turn::Waiting(_)) | None => {}
         }
         let ticket = state.admission.enqueue(request)?;
-        let (sender, turn) = watch::channel(Turn::Waiting(None));
+        let (sender, turn) = watch::channel(Told::default());
         state.waiting.insert(ticket, sender);
         state.tell(moment);
         drop(state);
@@ -249,7 +250,13 @@ impl State {
         }
         for (ticket, turn) in self.admission.turns(moment) {
             if let Some(sender) = self.waiting.get(&ticket) {
-                sender.send_if_modified(|known| std::mem::replace(known, turn) != turn);
+                sender.send_if_modified(|known| {
+                    let told = Told {
+                        turn,
+                        at: moment.now,
+                    };
+                    std::mem::replace(known, told).turn != turn
+                });
             }
         }
     }
@@ -260,12 +267,15 @@ impl State {
     }
 
     /// Whoever waited is gone; what was admitted unseen is given back.
-    pub(super) fn left(&mut self, ticket: Ticket, lane: LaneId, units: u64) {
+    pub(super) fn left(&mut self, ticket: Ticket, lane: LaneId, units: u64, moment: Moment) {
         let left = self.admission.leave(ticket);
         let sender = self.waiting.remove(&ticket);
-        let admitted = sender.is_some_and(|sender| *sender.borrow() == Turn::Admitted);
-        if !left && admitted {
-            self.admission.returned(lane, units);
+        let admitted = sender
+            .map(|sender| *sender.borrow())
+            .filter(|told| told.turn == Turn::Admitted);
+        if let Some(told) = admitted.filter(|_| !left) {
+            let spent = Spent { units, at: told.at };
+            self.admission.returned(lane, spent, moment);
         }
     }
 
@@ -277,7 +287,8 @@ impl State {
 
 /// What a request came to at once.
 pub(super) enum Asked<'a> {
-    Admitted,
+    /// When its units were spent.
+    Admitted(Nanos),
     Never,
     Queued(Queued<'a>),
 }

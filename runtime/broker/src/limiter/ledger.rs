@@ -20,9 +20,9 @@ const SLOW_MS: u64 = 10_000;
 const PARTS: u64 = 20;
 /// What may lie between the admission of a request and its arrival: the wait for a
 /// token, which the permit bounds, and for a connection.
-const TRANSIT_MS: u64 = super::plan::SEND_WITHIN_MS + 10_000;
+pub(super) const TRANSIT_MS: u64 = super::plan::SEND_WITHIN_MS + 10_000;
 /// What a process sent before it died may still arrive for so long.
-const ON_THE_WIRE_MS: u64 = 1_000;
+pub(super) const ON_THE_WIRE_MS: u64 = 1_000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Midnight of every time zone falls on a quarter of an hour.
 const QUARTER_MS: u64 = 15 * 60 * 1000;
@@ -69,8 +69,8 @@ struct Open {
 }
 
 impl Ledger {
-    /// None where a restart forgets nothing: a pace starts empty, and what was in
-    /// flight is over.
+    /// None where nothing is spent for a time that outlives a process: a pace starts
+    /// empty, and requests in flight have books of their own.
     pub(super) fn new(
         name: String,
         limit: &Limit,

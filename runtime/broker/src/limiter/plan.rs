@@ -2,6 +2,7 @@
 
 use super::THROTTLE_BACKOFF;
 use super::group::{Asked, Group};
+use super::in_flight::InFlight;
 use super::ledger::Ledger;
 use super::terms::CostSource;
 use crate::Error;
@@ -10,7 +11,7 @@ use http::HeaderMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidegate_domain::job::Class;
-use tidegate_domain::limit::{LaneId, MS, Nanos, Request, SlotId};
+use tidegate_domain::limit::{LaneId, MS, Nanos, Request, SlotId, Spent};
 use tidegate_store::limits::BlockId;
 use tokio::time::Instant;
 
@@ -30,6 +31,8 @@ pub(crate) struct Plan {
     /// Closed while the provider says `Retry-After`, for all of the account.
     pub(super) account_gate: SlotId,
     pub(super) buckets: BTreeMap<String, Arc<Bucket>>,
+    /// For so long may the provider work on a request that nobody waits for any more.
+    pub(super) answer_within_ms: u64,
 }
 
 impl Drop for Plan {
@@ -54,15 +57,42 @@ pub(crate) struct Bucket {
     pub(super) cost: CostSource,
 }
 
-/// A limit that units are drawn from durably.
+/// What a limit remembers over a restart.
+#[derive(Clone)]
+pub(super) enum Book {
+    /// Units that are spent for a time.
+    Spent(Arc<Ledger>),
+    /// Requests that are under way.
+    InFlight(Arc<InFlight>),
+}
+
+impl Book {
+    /// A clean end: what is known is written down.
+    pub(super) fn close(&self) {
+        match self {
+            Book::Spent(ledger) => ledger.close(),
+            Book::InFlight(book) => book.close(),
+        }
+    }
+}
+
+/// A limit that is drawn from durably.
 pub(super) struct Drawn {
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) book: Book,
     pub(super) counts_requests: bool,
 }
 
 impl Drawn {
     fn units(&self, units: u64) -> u64 {
         if self.counts_requests { 1 } else { units }
+    }
+
+    /// Durable on return.
+    async fn draw(&self, units: u64) -> Result<Option<BlockId>, Error> {
+        match &self.book {
+            Book::Spent(ledger) => ledger.draw(self.units(units)).await.map(Some),
+            Book::InFlight(book) => book.begin().await.map(|()| None),
+        }
     }
 }
 
@@ -107,28 +137,28 @@ impl Plan {
             tenant: self.tenant,
             units,
         };
-        match self.group.ask(request) {
-            Ok(Asked::Admitted) => {}
+        let admitted_at = match self.group.ask(request) {
+            Ok(Asked::Admitted(at)) => at,
             Ok(Asked::Never) => return Ok(Err(Refused::Never)),
-            Ok(Asked::Queued(queued)) => {
-                if let Err(refused) = queued.admitted(give_up).await {
-                    return Ok(Err(refused));
-                }
-            }
+            Ok(Asked::Queued(queued)) => match queued.admitted(give_up).await {
+                Ok(at) => at,
+                Err(refused) => return Ok(Err(refused)),
+            },
             // So many wait that this one would wait in vain.
             Err(_) => return Ok(Err(Refused::Until(self.now_ms() + 1_000))),
-        }
+        };
         let mut permit = Permit {
             group: Arc::clone(&self.group),
             bucket: Arc::clone(bucket),
             units,
-            admitted_at: self.group.clock.now().now,
+            admitted_at,
+            answer_within_ms: self.answer_within_ms,
+            lingers_until: None,
             stage: Stage::Admitted,
             blocks: Vec::new(),
         };
         for drawn in &bucket.draws {
-            let block = drawn.ledger.draw(drawn.units(units)).await?;
-            permit.blocks.push(block);
+            permit.blocks.push(drawn.draw(units).await?);
         }
         Ok(Ok(permit))
     }
@@ -230,9 +260,12 @@ pub(crate) struct Permit {
     bucket: Arc<Bucket>,
     units: u64,
     admitted_at: Nanos,
+    answer_within_ms: u64,
+    /// Where it was sent and no answer began: until when the provider may work on it.
+    lingers_until: Option<Nanos>,
     stage: Stage,
-    /// What was drawn, in the order of the bucket's ledgers.
-    blocks: Vec<BlockId>,
+    /// What was drawn, in the order of the bucket's books.
+    blocks: Vec<Option<BlockId>>,
 }
 
 impl Permit {
@@ -246,11 +279,19 @@ impl Permit {
     /// From here on the provider may count the request.
     pub(crate) fn sent(&mut self) {
         self.stage = Stage::Sent;
+        let now = self.group.clock.now().now;
+        self.lingers_until = Some(now.saturating_add(self.answer_within_ms.saturating_mul(MS)));
+    }
+
+    /// It did not get as far as the provider, which works on nothing.
+    pub(crate) fn unreached(&mut self) {
+        self.lingers_until = None;
     }
 
     /// The headers came: the provider has counted; and what it says is left holds
     /// for everyone.
     pub(crate) fn answered(&mut self, headers: &HeaderMap) {
+        self.lingers_until = None;
         let cost = &self.bucket.cost;
         let named = cost.header.as_ref().and_then(|name| headers.get(name));
         let actual = named.and_then(answer::whole_number);
@@ -281,14 +322,46 @@ impl Permit {
 
     fn settle(&mut self, actual: u64) {
         self.stage = Stage::Answered;
-        let (lane, units) = (self.bucket.lane, self.units);
+        let (lane, reserved) = (self.bucket.lane, self.spent());
         self.group.change(|state, moment| {
-            state.admission.answered(lane, units, actual, moment);
+            state.admission.answered(lane, reserved, actual, moment);
         });
         for (drawn, block) in self.bucket.draws.iter().zip(&self.blocks) {
-            let (reserved, actual) = (drawn.units(units), drawn.units(actual));
-            drawn.ledger.answered(*block, reserved, actual);
+            if let (Book::Spent(ledger), Some(block)) = (&drawn.book, block) {
+                let (reserved, actual) = (drawn.units(self.units), drawn.units(actual));
+                ledger.answered(*block, reserved, actual);
+            }
         }
+    }
+
+    fn spent(&self) -> Spent {
+        Spent {
+            units: self.units,
+            at: self.admitted_at,
+        }
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = &InFlight> {
+        let drawn = self.bucket.draws.iter().zip(&self.blocks);
+        drawn.filter_map(|(drawn, _)| match &drawn.book {
+            Book::InFlight(book) => Some(&**book),
+            Book::Spent(_) => None,
+        })
+    }
+
+    fn give_back(&self) {
+        for (drawn, block) in self.bucket.draws.iter().zip(&self.blocks) {
+            match (&drawn.book, block) {
+                (Book::Spent(ledger), Some(block)) => {
+                    ledger.returned(*block, drawn.units(self.units));
+                }
+                (Book::InFlight(book), _) => book.finished(),
+                (Book::Spent(_), None) => {}
+            }
+        }
+        let (lane, spent) = (self.bucket.lane, self.spent());
+        self.group
+            .change(|state, moment| state.admission.returned(lane, spent, moment));
     }
 }
 
@@ -296,19 +369,21 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let lane = self.bucket.lane;
         match self.stage {
-            Stage::Admitted => {
-                for (drawn, block) in self.bucket.draws.iter().zip(&self.blocks) {
-                    drawn.ledger.returned(*block, drawn.units(self.units));
-                }
-                let units = self.units;
-                self.group
-                    .change(|state, _| state.admission.returned(lane, units));
-                return;
-            }
+            Stage::Admitted => return self.give_back(),
             // No answer came: the provider may have counted it all the same.
             Stage::Sent => self.settle(self.units),
             Stage::Answered => {}
         }
-        self.group.change(|state, _| state.admission.finished(lane));
+        match self.lingers_until {
+            Some(until) => {
+                self.in_flight().for_each(|book| book.abandoned(until));
+                self.group
+                    .change(|state, _| state.admission.abandoned(lane, until));
+            }
+            None => {
+                self.in_flight().for_each(InFlight::finished);
+                self.group.change(|state, _| state.admission.finished(lane));
+            }
+        }
     }
 }

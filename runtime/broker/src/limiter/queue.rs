@@ -10,28 +10,44 @@ use tokio::time::Instant;
 /// How often those look who wait behind others: whoever is first may be slow to.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What became of a request, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) turn: Turn,
+    pub(super) at: Nanos,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            turn: Turn::Waiting(None),
+            at: 0,
+        }
+    }
+}
+
 /// A place in the queue; dropping it leaves, or gives back what was admitted.
 pub(super) struct Queued<'a> {
     pub(super) group: &'a Group,
     pub(super) ticket: Ticket,
-    pub(super) turn: watch::Receiver<Turn>,
+    pub(super) turn: watch::Receiver<Told>,
     pub(super) request: Request,
     /// The units are a permit's now.
     pub(super) taken: bool,
 }
 
 impl Queued<'_> {
-    /// Waits for the turn.
-    pub(super) async fn admitted(mut self, give_up: Instant) -> Result<(), Refused> {
+    /// Waits for the turn. When the units were spent.
+    pub(super) async fn admitted(mut self, give_up: Instant) -> Result<Nanos, Refused> {
         let clock = &self.group.clock;
         let latest = clock.at(give_up);
         loop {
-            let turn = *self.turn.borrow_and_update();
-            let opens = match turn {
+            let told = *self.turn.borrow_and_update();
+            let opens = match told.turn {
                 Turn::Admitted => {
                     self.taken = true;
                     self.group.lock().taken(self.ticket);
-                    return Ok(());
+                    return Ok(told.at);
                 }
                 Turn::Never => return Err(Refused::Never),
                 Turn::Waiting(opens) => opens,
@@ -47,7 +63,7 @@ impl Queued<'_> {
                 () = tokio::time::sleep_until(look.min(give_up)) => {
                     self.group.change(|_, _| ());
                     let late = Instant::now() >= give_up;
-                    if late && !matches!(*self.turn.borrow(), Turn::Admitted) {
+                    if late && self.turn.borrow().turn != Turn::Admitted {
                         return Err(Refused::Until(self.opens().div_ceil(MS)));
                     }
                 }
@@ -69,8 +85,8 @@ impl Drop for Queued<'_> {
         if self.taken {
             return;
         }
-        self.group.change(|state, _| {
-            state.left(self.ticket, self.request.lane, self.request.units);
+        self.group.change(|state, moment| {
+            state.left(self.ticket, self.request.lane, self.request.units, moment);
         });
     }
 }

@@ -1,8 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
-//! With a clock that tests move: paces need no store, so no other thread runs.
+//! With a clock that tests move.
 mod cost;
 mod memory;
 mod simulation;
+mod still;
 
 use super::*;
 use crate::OauthApp;
@@ -69,10 +70,15 @@ fn limiter_on(store: Arc<dyn LimitStore>, clock: Clock, config: Config) -> Limit
 }
 
 fn limiter() -> (tempfile::TempDir, Limiter) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    let (dir, store) = database();
     let clock = Clock::simulated(START, None);
     (dir, limiter_on(store, clock, Config::default()))
+}
+
+fn database() -> (tempfile::TempDir, Arc<dyn LimitStore>) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    (dir, Arc::new(still::Still::new(store)))
 }
 
 /// Some moment in 2026.
@@ -224,8 +230,6 @@ async fn storms_close_the_bucket_longer_each_time_and_answers_end_them() {
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_lowers_replaces_and_adds_limits() {
-    let dir = tempfile::tempdir().unwrap();
-    let store: Arc<dyn LimitStore> = Arc::new(SqliteStore::open(dir.path()).unwrap());
     let setting = |capacity, instead, account: Option<&str>| LimitSetting {
         connector: "crm".to_owned(),
         account: account.map(str::to_owned),
@@ -249,8 +253,8 @@ async fn an_operator_lowers_replaces_and_adds_limits() {
             limits: settings.clone(),
             ..Config::default()
         };
-        let clock = Clock::simulated(START, None);
-        let limiter = limiter_on(Arc::clone(&store), clock, config);
+        let (_dir, store) = database();
+        let limiter = limiter_on(store, Clock::simulated(START, None), config);
         let declared = vec![limit("default", LimitRule::Concurrent, 3)];
         let mut connection = connection(declared, Class::Live);
         connection.account = Some("portal".to_owned());
@@ -300,8 +304,7 @@ async fn an_owner_leaves_a_part_to_other_applications_and_the_least_part_holds()
 
 #[tokio::test(start_paused = true)]
 async fn idle_accounts_are_forgotten_once_their_limits_have_recovered() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    let (_dir, store) = database();
     let config = Config {
         limit_accounts_max: 2,
         ..Config::default()

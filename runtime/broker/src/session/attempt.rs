@@ -78,8 +78,10 @@ impl Attempt<'_> {
         let tally = self.way.meters.tally();
         let exchange = self.exchange(checked, request, &mut permit, &tally);
         let received = exchange.instrument(span.clone()).await;
-        if let Ok(received) = &received {
-            permit.received(&received.body);
+        match &received {
+            Ok(received) => permit.received(&received.body),
+            Err(broken) if !broken.reached => permit.unreached(),
+            Err(_) => {}
         }
         self.record(&allowed, checked, &received, &tally.own, sent_at_ms, begun);
         match &received {

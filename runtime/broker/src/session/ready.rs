@@ -74,7 +74,7 @@ impl Inner {
         let grant = own.or_else(|| self.grants.values().find(|grant| grant.keeps(name)));
         match grant {
             Some(grant) => {
-                let kept = self.shared.grants.kept(grant, ask).await;
+                let kept = self.shared.grants.kept(grant, name, ask).await;
                 kept.map_err(signing)
             }
             None => Ok(BTreeMap::new()),

@@ -206,11 +206,15 @@ async fn three_hundred_forms_of_private_addresses_connect_to_nothing() {
     assert_eq!(trap.connections().await, 0);
 }
 
-async fn resolving(names: Arc<NameServer>, trap: &Trap) -> (Server, Fixture, Session) {
+async fn resolving(
+    names: Arc<NameServer>,
+    trap: &Trap,
+    connect_timeout_ms: u64,
+) -> (Server, Fixture, Session) {
     let server = Server::start(|_| async { Ok(reply(200, "{}")) }).await;
     let fixture = Fixture::with(&server, |config, manifest| {
         config.retries_max = 0;
-        config.connect_timeout_ms = 50;
+        config.connect_timeout_ms = connect_timeout_ms;
         for at in 0..400 {
             let base = format!("https://a{at}.rebind.test:{}", trap.port);
             manifest
@@ -251,7 +255,7 @@ async fn names_that_lead_to_private_addresses_connect_to_nothing() {
         vec![addresses[number.parse::<usize>().unwrap()]]
     };
     let names = Arc::new(NameServer::start(script).await);
-    let (_server, _fixture, session) = resolving(Arc::clone(&names), &trap).await;
+    let (_server, _fixture, session) = resolving(Arc::clone(&names), &trap, 10_000).await;
     for number in 0..count {
         let refusal = fault(&session, at(&format!("name-{number}"))).await;
         assert!(
@@ -275,7 +279,7 @@ async fn a_name_that_changes_its_address_between_lookups_is_dialled_where_it_was
         _ => vec![global, inside],
     };
     let names = Arc::new(NameServer::start(script).await);
-    let (_server, _fixture, session) = resolving(Arc::clone(&names), &trap).await;
+    let (_server, _fixture, session) = resolving(Arc::clone(&names), &trap, 1_000).await;
     let mut denied = 0;
     for _ in 0..150 {
         match fault(&session, at("name-0")).await {

@@ -1,6 +1,6 @@
 //! The record of requests, held against what the server saw.
 
-use crate::fixture::{Fixture, call, get};
+use crate::fixture::{Fixture, call, fault, get, signed};
 use crate::server::{Server, reply};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -87,6 +87,63 @@ async fn every_try_is_recorded_and_no_secret_is() {
         store.requests_lost().await.unwrap(),
         RequestsLost::default()
     );
+}
+
+#[tokio::test]
+async fn token_requests_are_recorded_under_the_job_that_needed_them_and_counted() {
+    let server = Server::start(|seen| async move {
+        match (seen.path.as_str(), seen.index) {
+            ("/token", 1) => Ok(reply(503, "CANARY-trouble")),
+            ("/token", _) => Ok(reply(
+                200,
+                r#"{"access_token":"CANARY-a","refresh_token":"CANARY-r","expires_in":0}"#,
+            )),
+            _ => Ok(reply(200, "{}")),
+        }
+    })
+    .await;
+    let fixture = Fixture::new(&server);
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    let recording = fixture.broker.record_requests(Arc::clone(&store) as _);
+    recording.await.unwrap();
+    fixture.authorise(&fixture.session()).await;
+    let session = fixture.session();
+    let mut call = call();
+    call.origin = Some(Arc::new(origin()));
+    let answered = session.fetch(signed("/v1/x", "oauth"), &call).await;
+    assert!(answered.is_ok(), "{:?}", answered.err());
+    fixture.broker.close().await;
+    let records = recorded(&*store).await;
+    let seen: Vec<_> = records
+        .iter()
+        .map(|record| {
+            (
+                record.endpoint.as_str(),
+                record.path.as_str(),
+                record.status,
+            )
+        })
+        .collect();
+    let token = ("token of oauth", "/token");
+    let expected = [
+        (token.0, token.1, Some(503)),
+        (token.0, token.1, Some(200)),
+        ("api", "/v1/x", Some(200)),
+    ];
+    assert_eq!(seen, expected);
+    assert!(!format!("{records:?}").contains("CANARY"), "{records:?}");
+    // The code was another session's.
+    assert_eq!((server.count(), session.usage().requests), (4, 3));
+}
+
+#[tokio::test]
+async fn a_job_whose_token_endpoint_is_down_has_asked_all_the_same() {
+    let server = Server::start(|_| async { Ok(reply(503, "")) }).await;
+    let fixture = Fixture::with(&server, |config, _| config.retries_max = 0);
+    let session = fixture.session();
+    let _refusal = fault(&session, signed("/v1/x", "client")).await;
+    assert_eq!((server.count(), session.usage().requests), (1, 1));
 }
 
 #[tokio::test]

@@ -64,6 +64,25 @@ async fn an_idle_grant_is_renewed_before_the_provider_lets_it_lapse() {
 }
 
 #[tokio::test]
+async fn a_connection_that_takes_a_removed_ones_name_does_not_take_its_token() {
+    let (provider, server) = provider(3600).await;
+    let fixture = Fixture::new(&server);
+    let session = fixture.session();
+    fixture.authorise(&session).await;
+    assert!(fetch(&session, signed("/v1/x", "oauth")).await.is_ok());
+    let used = server.count();
+    // As the removal of a connection does: its row goes with its document.
+    assert!(fixture.grants.remove_grant(&key()).await.unwrap());
+    let key = key();
+    fixture
+        .broker
+        .forget_connection(&key.tenant, &key.connection);
+    let refusal = fault(&fixture.session(), signed("/v1/x", "oauth")).await;
+    assert!(matches!(refusal, FetchFault::Auth(_)), "{refusal:?}");
+    assert_eq!((server.count(), provider.token_requests()), (used, 1));
+}
+
+#[tokio::test]
 async fn a_revoked_grant_is_gone_from_memory_and_store() {
     let (provider, server) = provider(3600).await;
     let fixture = Fixture::new(&server);

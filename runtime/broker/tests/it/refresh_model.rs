@@ -50,9 +50,7 @@ impl Model {
                     self.version += 1;
                 }
                 (Does::RefuseGrant, GrantState::Active) => self.state = GrantState::Refused,
-                (Does::RefuseGrant, _) | (Does::LoseTheAnswer, GrantState::Unknown) => {
-                    self.state = GrantState::NeedsReauth;
-                }
+                (Does::RefuseGrant, _) => self.state = GrantState::NeedsReauth,
                 (Does::LoseTheAnswer, _) => {
                     self.state = GrantState::Unknown;
                     continue; // asked once more with the same token

@@ -1,15 +1,18 @@
 //! One grant for all connections that one person authorised: against a provider that
 //! keeps five authorisations of a person, ends the oldest, and rotates.
 
+use crate::faulty::Faulty;
 use crate::fixture::{Fixture, fetch, rolling, signed};
 use crate::server::{Reply, Seen, Server, reply};
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use tidegate_broker::{Connection, Error, FetchFault, Session};
 use tidegate_domain::id::ConnectionId;
-use tidegate_domain::manifest::AuthKind;
-use tidegate_store::grants::GrantKey;
+use tidegate_domain::manifest::{AuthKind, Manifest};
+use tidegate_store::SqliteStore;
+use tidegate_store::grants::{GrantKey, GrantState};
 
 /// As many authorisations of a person for one application does Salesforce keep.
 const KEPT: usize = 5;
@@ -74,14 +77,16 @@ async fn world() -> (Arc<Provider>, Server, Fixture) {
     let provider = Arc::new(Provider::default());
     let serving = Arc::clone(&provider);
     let server = Server::start(move |seen| Arc::clone(&serving).serve(seen)).await;
-    let fixture = Fixture::with(&server, |_, manifest| {
-        for method in &mut manifest.auth {
-            if let AuthKind::Oauth2Code(code) = &mut method.kind {
-                code.keep.push(("identity".to_owned(), "/id".to_owned()));
-            }
-        }
-    });
+    let fixture = Fixture::with(&server, |_, manifest| keep_identity(manifest));
     (provider, server, fixture)
+}
+
+fn keep_identity(manifest: &mut Manifest) {
+    for method in &mut manifest.auth {
+        if let AuthKind::Oauth2Code(code) = &mut method.kind {
+            code.keep.push(("identity".to_owned(), "/id".to_owned()));
+        }
+    }
 }
 
 fn connection(fixture: &Fixture, name: &str) -> Connection {
@@ -137,6 +142,52 @@ async fn six_connections_of_one_person_live_on_where_five_authorisations_do() {
     assert!(matches!(refused, Err(FetchFault::Auth(_))));
     let session = fixture.broker.session(connection(&fixture, "crm-1"));
     fetch(&session, signed("/v1/x", "oauth")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pair_that_one_connection_salvaged_is_found_by_another_one_of_the_person() {
+    let provider = Arc::new(Provider::default());
+    let serving = Arc::clone(&provider);
+    let server = Server::start(move |seen| Arc::clone(&serving).serve(seen)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let salvage_dir = dir.path().join("salvage");
+    let store = Arc::new(SqliteStore::open(&dir.path().join("state")).unwrap());
+    let faulty = Arc::new(Faulty::new(Arc::clone(&store)));
+    let grants = Arc::clone(&faulty) as _;
+    let fixture = Fixture::on(dir, grants, store, &server, |config, manifest| {
+        config.salvage_dir = Some(salvage_dir.clone());
+        keep_identity(manifest);
+    });
+    let names = ["crm-0", "crm-1"];
+    for name in names {
+        let session = fixture.broker.session(connection(&fixture, name));
+        approve(&session, "ada", false).await.unwrap();
+    }
+    // The process of the first dies with a rotated pair that the store did not take.
+    faulty.finishes_to_fail.store(u32::MAX, Ordering::SeqCst);
+    let dying = fixture.broker.session(connection(&fixture, "crm-0"));
+    assert!(fetch(&dying, signed("/v1/x", "oauth")).await.is_err());
+    faulty.finishes_to_fail.store(0, Ordering::SeqCst);
+    let restarted = fixture.second_broker();
+    for name in ["crm-1", "crm-0"] {
+        let session = restarted.session(connection(&fixture, name));
+        fetch(&session, signed("/v1/x", "oauth")).await.unwrap();
+    }
+    let grant = fixture.grants.grant(&key("crm-1")).await.unwrap().unwrap();
+    assert_eq!(grant.state, GrantState::Active);
+    assert_eq!(std::fs::read_dir(&salvage_dir).unwrap().count(), 0);
+
+    // One that leaves takes nothing with it that the other one needs.
+    faulty.finishes_to_fail.store(u32::MAX, Ordering::SeqCst);
+    let dying = fixture.second_broker();
+    let dying = dying.session(connection(&fixture, "crm-0"));
+    assert!(fetch(&dying, signed("/v1/x", "oauth")).await.is_err());
+    faulty.finishes_to_fail.store(0, Ordering::SeqCst);
+    let restarted = fixture.second_broker();
+    let leaving = restarted.session(connection(&fixture, "crm-0"));
+    assert!(leaving.revoke("oauth").await.unwrap());
+    let staying = restarted.session(connection(&fixture, "crm-1"));
+    fetch(&staying, signed("/v1/x", "oauth")).await.unwrap();
 }
 
 #[tokio::test]

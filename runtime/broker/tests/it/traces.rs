@@ -100,7 +100,18 @@ async fn no_secret_and_no_body_is_traced_at_any_level_over_http_1_and_2() {
                     .is_err()
             );
         }
+        let refusing = Server::start(|_| async {
+            Ok(reply(
+                401,
+                r#"{"error":"invalid_client","x":"CANARY-echo"}"#,
+            ))
+        })
+        .await;
+        let refused = Fixture::with(&refusing, |config, _| config.retries_max = 0);
+        let refusal = fetch(&refused.session(), signed("/v1/x", "client")).await;
+        assert!(refusal.is_err());
         let text = traced.text();
+        assert!(text.contains("refuses the application"), "that is traced");
         assert!(text.contains("http.client.request"), "something is traced");
         // What libraries trace below `info` never leaves: the service turns it off.
         let shown: Vec<_> = text

@@ -12,7 +12,7 @@
 //! there is one for the application's, which rules while those are what is short.
 
 use super::share::Share;
-use super::{Gauge, Meter, Moment, Nanos, Wait};
+use super::{Gauge, Meter, Moment, Nanos, Spent, Wait};
 use crate::job::Class;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
@@ -441,14 +441,14 @@ impl Admission {
     }
 
     /// The answer to an admitted request came, or will never come. It cost `actual`
-    /// units where `reserved` were spent.
-    pub fn answered(&mut self, lane: LaneId, reserved: u64, actual: u64, moment: Moment) {
+    /// units where others were reserved.
+    pub fn answered(&mut self, lane: LaneId, reserved: Spent, actual: u64, moment: Moment) {
         let slots = &self.accounts[lane.account as usize].lanes[lane.lane as usize];
         for id in slots {
             let slot = &mut self.slots[id.0 as usize];
-            let (reserved, actual) = (slot.units(reserved), slot.units(actual));
+            let (units, actual) = (slot.units(reserved.units), slot.units(actual));
             if let Some(meter) = &mut slot.meter {
-                meter.answered(moment, reserved, actual);
+                meter.answered(moment, Spent { units, ..reserved }, actual);
             }
         }
     }
@@ -458,9 +458,17 @@ impl Admission {
         self.each(lane, 1, |meter, _| meter.finished());
     }
 
+    /// Nobody waits for the answer to an admitted request any more; the provider may work
+    /// on it until then.
+    pub fn abandoned(&mut self, lane: LaneId, until: Nanos) {
+        self.each(lane, 1, |meter, _| meter.abandoned(until));
+    }
+
     /// An admitted request was not sent.
-    pub fn returned(&mut self, lane: LaneId, units: u64) {
-        self.each(lane, units, Meter::returned);
+    pub fn returned(&mut self, lane: LaneId, spent: Spent, moment: Moment) {
+        self.each(lane, spent.units, |meter, units| {
+            meter.returned(moment, Spent { units, ..spent });
+        });
     }
 
     /// Lets nothing pass until then; never opens earlier than it was told before.

@@ -24,6 +24,8 @@ pub struct Calendar {
     spent: u64,
     /// Not answered yet: these may count on either side of midnight.
     in_flight: u64,
+    /// Of an earlier process; these may count after the end of the period, too.
+    late: u64,
 }
 
 /// The zone of this IANA name, or UTC; from the database that is built in.
@@ -52,6 +54,7 @@ impl Calendar {
             end,
             spent: 0,
             in_flight: 0,
+            late: 0,
         }
     }
 
@@ -131,13 +134,18 @@ impl Calendar {
         if spent_by >= self.begin {
             self.spent = self.spent.saturating_add(units);
         }
+        if spent_by >= self.end {
+            self.late = self.late.saturating_add(units);
+        }
     }
 
     fn turn(&mut self, moment: Moment) {
         let at = moment.calendar();
         if at >= self.end {
             (self.begin, self.end) = bounds(self.period, &self.zone, at);
-            self.spent = self.in_flight;
+            self.spent = self
+                .in_flight
+                .saturating_add(std::mem::take(&mut self.late));
         }
     }
 

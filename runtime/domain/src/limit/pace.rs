@@ -1,7 +1,7 @@
 //! Smoothed spending: the generic cell rate algorithm.
 
 use super::brake::Brake;
-use super::{Nanos, Wait};
+use super::{Nanos, Spent, Wait};
 
 /// One unit every `interval`, bursts up to `burst` units.
 #[derive(Clone, Debug)]
@@ -62,18 +62,18 @@ impl Pace {
         self.next = self.next.max(now).saturating_add(self.span(now, units));
     }
 
-    pub(super) fn answered(&mut self, now: Nanos, reserved: u64, actual: u64) {
-        if actual > reserved {
-            self.commit(now, actual - reserved);
-        } else {
-            self.returned(reserved - actual);
+    /// What was reserved and not taken is given back, but for what has drained since:
+    /// that has made room for others already.
+    pub(super) fn answered(&mut self, now: Nanos, reserved: Spent, actual: u64) {
+        if actual > reserved.units {
+            self.commit(now, actual - reserved.units);
+            return;
         }
-    }
-
-    pub(super) fn returned(&mut self, units: u64) {
-        self.next = self
-            .next
-            .saturating_sub(self.interval.saturating_mul(units));
+        let drained = now.saturating_sub(reserved.at);
+        let of_units = |units: u64| self.interval.saturating_mul(units);
+        let still_there = of_units(reserved.units).saturating_sub(drained);
+        let back = of_units(reserved.units - actual).min(still_there);
+        self.next = self.next.saturating_sub(back);
     }
 
     pub(super) fn learn(&mut self, now: Nanos, remaining: u64) {

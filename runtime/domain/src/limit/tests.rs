@@ -32,6 +32,14 @@ fn check(meter: &mut Meter, now: Nanos, units: u64) -> Result<(), Wait> {
     meter.check(at(now), units, Class::Live)
 }
 
+fn spent(units: u64, at: Nanos) -> Spent {
+    Spent { units, at }
+}
+
+fn one(at: Nanos) -> Spent {
+    spent(1, at)
+}
+
 fn midnight() -> LimitRule {
     LimitRule::Calendar {
         period: CalendarPeriod::Day,
@@ -50,7 +58,7 @@ fn greedy(meter: &mut Meter, latencies: &[(u64, u64)], span: Nanos) -> Vec<Nanos
         in_flight.sort_unstable_by(|left, right| right.cmp(left));
         while in_flight.last().is_some_and(|&answer| answer <= now) {
             let answer = in_flight.pop().unwrap();
-            meter.answered(at(answer), 1, 1);
+            meter.answered(at(answer), one(answer), 1);
         }
         match check(meter, now, 1) {
             Ok(()) => {
@@ -138,6 +146,36 @@ proptest! {
         prop_assert!(admitted <= u64::from(burst) + refilled);
     }
 
+    /// The provider's bucket drains at the pace, and is charged what a request took, when
+    /// it took it; it never holds more than the burst.
+    #[test]
+    fn a_cost_that_is_settled_late_never_overfills_the_providers_bucket(
+        steps in prop::collection::vec((0..400_u64, 1..=20_u64, 0..=20_u64, 0..4_000_u64), 1..120)
+    ) {
+        const BURST: u64 = 20;
+        let interval = SECOND / 20;
+        let mut pace = meter(LimitRule::Paced(20), 20, 1000);
+        let mut now = START + 10 * SECOND;
+        let (mut level, mut drained_at) = (0_u64, now);
+        let mut open: Vec<(Nanos, Spent, u64)> = Vec::new();
+        for (pause_ms, reserved, share, latency_ms) in steps {
+            now += pause_ms * MS;
+            open.sort_unstable_by_key(|(answer, _, _)| *answer);
+            while open.first().is_some_and(|(answer, _, _)| *answer <= now) {
+                let (answer, spent, actual) = open.remove(0);
+                pace.answered(at(answer), spent, actual);
+            }
+            if check(&mut pace, now, reserved).is_ok() {
+                pace.commit(at(now), reserved);
+                let actual = reserved * share / 20;
+                level = level.saturating_sub(now - drained_at) + actual * interval;
+                drained_at = now;
+                prop_assert!(level <= BURST * interval, "{} of {BURST}", level / interval);
+                open.push((now + latency_ms * MS, spent(reserved, now), actual));
+            }
+        }
+    }
+
     #[test]
     fn what_is_waited_for_is_the_first_time_that_works(
         spent in prop::collection::vec((0_u64..5000, 1_u64..4), 0..30),
@@ -149,7 +187,7 @@ proptest! {
             now += pause_ms * MS;
             if check(&mut window, now, units).is_ok() {
                 window.commit(at(now), units);
-                window.answered(at(now), units, units);
+                window.answered(at(now), Spent { units, at: now }, units);
             }
         }
         if let Err(Wait::Until(opens)) = check(&mut window, now, units) {
@@ -193,7 +231,7 @@ fn a_unit_in_flight_occupies_its_window_until_the_answer_left_it() {
         check(&mut window, START + 90 * SECOND, 1),
         Err(Wait::Answer)
     );
-    window.answered(at(START + 90 * SECOND), 1, 1);
+    window.answered(at(START + 90 * SECOND), one(START), 1);
     assert!(check(&mut window, START + 91 * SECOND - MS, 1).is_err());
     assert_eq!(check(&mut window, START + 91 * SECOND + MS, 1), Ok(()));
 }
@@ -211,7 +249,7 @@ fn what_was_not_sent_can_be_spent_again() {
         assert_eq!(check(&mut meter, now, 1), Ok(()), "{rule:?}");
         meter.commit(at(now), 1);
         assert!(check(&mut meter, now, 1).is_err(), "{rule:?}");
-        meter.returned(1);
+        meter.returned(at(now), one(now));
         assert_eq!(check(&mut meter, now, 1), Ok(()), "{rule:?}");
     }
 }
@@ -251,7 +289,7 @@ fn a_day_is_whole_again_at_midnight_but_for_what_is_in_flight() {
     for _ in 0..3 {
         day.commit(at(START), 1);
     }
-    day.answered(at(START), 1, 1);
+    day.answered(at(START), one(START), 1);
     let Err(Wait::Until(end)) = check(&mut day, START, 1) else {
         panic!("the day is spent")
     };
@@ -265,10 +303,48 @@ fn requests_in_flight_are_capped_until_their_last_byte() {
     let mut concurrent = meter(LimitRule::Concurrent, 2, 0);
     concurrent.commit(at(START), 1);
     concurrent.commit(at(START), 50);
-    concurrent.answered(at(START), 1, 1);
+    concurrent.answered(at(START), one(START), 1);
     assert_eq!(check(&mut concurrent, START, 1), Err(Wait::Answer));
     concurrent.finished();
     assert_eq!(check(&mut concurrent, START, 1), Ok(()));
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_in_flight_as_long_as_the_provider_may_work_on_it() {
+    let mut concurrent = meter(LimitRule::Concurrent, 5, 0);
+    // Of a process that died.
+    concurrent.restore(START + 60 * SECOND, 3);
+    for _ in 0..2 {
+        assert_eq!(check(&mut concurrent, START, 1), Ok(()));
+        concurrent.commit(at(START), 1);
+    }
+    assert_eq!(check(&mut concurrent, START, 1), Err(Wait::Answer));
+    concurrent.abandoned(START + 20 * SECOND);
+    concurrent.abandoned(START + 20 * SECOND);
+    let opens = START + 20 * SECOND;
+    assert_eq!(check(&mut concurrent, START, 1), Err(Wait::Until(opens)));
+    assert_eq!(concurrent.gauge(at(START)).remaining(), 0);
+    assert_eq!(concurrent.gauge(at(opens)).remaining(), 2);
+    assert_eq!(check(&mut concurrent, opens, 1), Ok(()));
+    assert!(!concurrent.is_recovered(at(opens)));
+    assert!(concurrent.is_recovered(at(START + 60 * SECOND)));
+}
+
+#[test]
+fn what_a_dead_process_may_have_sent_around_midnight_counts_on_both_sides() {
+    let mut day = meter(midnight(), 10, 0);
+    let Meter::Calendar(calendar) = &day else {
+        panic!("a day is a calendar's")
+    };
+    let end = calendar.end();
+    day.restore(end - SECOND, 2);
+    day.restore(end + SECOND, 3);
+    assert_eq!(check(&mut day, end - MS, 5), Ok(()));
+    assert!(check(&mut day, end - MS, 6).is_err());
+    assert_eq!(check(&mut day, end, 7), Ok(()));
+    assert!(check(&mut day, end, 8).is_err());
+    // And then no more.
+    assert_eq!(check(&mut day, end + 24 * 3600 * SECOND, 10), Ok(()));
 }
 
 #[test]
@@ -306,7 +382,7 @@ fn other_work_leaves_live_work_a_fifth_until_the_last_tenth_of_the_day() {
     let mut day = meter(midnight(), 100, 0);
     let begin = START / DAY * DAY;
     day.commit(at(begin), 80);
-    day.answered(at(begin), 80, 80);
+    day.answered(at(begin), spent(80, begin), 80);
     assert_eq!(check(&mut day, begin, 20), Ok(()));
     let history = |day: &mut Meter, now, units| day.check(at(now), units, Class::History);
     let Err(Wait::Until(opens)) = history(&mut day, begin, 10) else {
@@ -329,7 +405,7 @@ fn a_month_is_paced_but_for_live_work() {
     let Err(Wait::Until(end)) = check(&mut month, START, 30_000).and_then(|()| {
         month.commit(at(START), 30_000);
         let full = check(&mut month, START, 1);
-        month.answered(at(START), 30_000, 0);
+        month.answered(at(START), spent(30_000, START), 0);
         full
     }) else {
         panic!("the month was not spent")
@@ -341,7 +417,7 @@ fn a_month_is_paced_but_for_live_work() {
             let now = begin + day as u64 * DAY + hour * DAY / 24;
             while month.check(at(now), 10, Class::Incremental).is_ok() {
                 month.commit(at(now), 10);
-                month.answered(at(now), 10, 10);
+                month.answered(at(now), Spent { units: 10, at: now }, 10);
                 *spent += 10;
             }
         }
@@ -362,7 +438,7 @@ fn a_month_is_paced_but_for_live_work() {
 fn a_clock_that_is_set_forward_opens_no_budget_early() {
     let mut day = meter(midnight(), 1, 0);
     day.commit(at(START), 1);
-    day.answered(at(START), 1, 1);
+    day.answered(at(START), one(START), 1);
     let Err(Wait::Until(end)) = check(&mut day, START, 1) else {
         panic!("the day is spent")
     };
@@ -384,7 +460,7 @@ fn a_cost_is_settled_by_what_the_provider_took() {
             let mut meter = meter(rule.clone(), 10, 1000);
             meter.commit(at(now), 5);
             assert!(check(&mut meter, now, 6).is_err(), "{rule:?}");
-            meter.answered(at(now), 5, actual);
+            meter.answered(at(now), spent(5, now), actual);
             assert_eq!(check(&mut meter, now, left), Ok(()), "{rule:?}");
             assert!(check(&mut meter, now, left + 1).is_err(), "{rule:?}");
         }
@@ -399,12 +475,12 @@ fn a_refusal_halves_the_speed_and_twenty_minutes_bring_it_back() {
     window.slow_down(START);
     window.commit(at(START), 25);
     assert!(check(&mut window, START, 1).is_err());
-    window.answered(at(START), 25, 25);
+    window.answered(at(START), spent(25, START), 25);
     let later = START + 5 * minute;
     assert_eq!(check(&mut window, later, 1), Ok(()));
     window.commit(at(later), 50);
     assert!(check(&mut window, later, 1).is_err());
-    window.answered(at(later), 50, 0);
+    window.answered(at(later), spent(50, START), 0);
     assert!(!window.is_recovered(at(later)));
     assert!(window.is_recovered(at(START + 15 * minute)));
 
@@ -429,7 +505,7 @@ fn what_others_spent_is_what_the_provider_last_said() {
     let minute = 60 * SECOND;
     let mut day = meter(LimitRule::Rolling, 1_000, 24 * 3600 * 1000);
     day.commit(at(START), 100);
-    day.answered(at(START), 100, 100);
+    day.answered(at(START), spent(100, START), 100);
     day.learn(at(START), 300);
     assert!(check(&mut day, START, 301).is_err());
     // The provider's figures go up and down within a minute.

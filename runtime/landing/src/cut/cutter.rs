@@ -96,6 +96,11 @@ impl Plan {
             records_max: limits.records_max,
         })
     }
+
+    /// How cursors are compared, where records have one.
+    pub(super) fn cursor_order(&self) -> Option<CursorOrder> {
+        self.cursor.map(|(_, order)| order)
+    }
 }
 
 /// Gathers the rows of one body.
@@ -137,6 +142,7 @@ impl<'a> Cutter<'a> {
             rows: self.rows,
             rejected: self.rejected,
             extracted_at_ms: sent_at_ms,
+            table: None,
         };
         let text = |text: &Text| match text {
             Text::Body(range) => self.text[range.start as usize..range.end as usize].to_owned(),

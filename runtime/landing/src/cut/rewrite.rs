@@ -4,85 +4,28 @@ use super::cutter::scalar;
 use super::layout::{Layout, Records};
 use super::{CutError, Outline, Pairs, check_size, utf8};
 use crate::json::{Paths, Scanner, Walk, names, quote};
+use crate::page::Scratch;
+use crate::table::Table;
 use bytes::Bytes;
 
-/// Each row as an object, named by the first row: of strings, of nulls where a value is
-/// empty, and in `bare` fields of booleans and numbers, so that a record reads the same
-/// however it was asked for. A row of another length becomes an array, which the cutter
-/// rejects.
+/// Each row of CSV as a line of JSON, so that a record reads the same however it was
+/// asked for.
 pub(super) fn csv_to_lines(
     body: &[u8],
     bare: &[String],
     bytes_max: u64,
 ) -> Result<Bytes, CutError> {
     let text = utf8(body)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let malformed = |error: csv::Error| CutError::Malformed {
-        offset: error.position().map_or(0, csv::Position::byte),
-    };
-    let mut row = csv::StringRecord::new();
-    if !reader.read_record(&mut row).map_err(malformed)? {
+    let mut scratch = Scratch::default();
+    let Some((table, mut at)) = Table::open(text, bare)? else {
         return Ok(Bytes::new());
+    };
+    while let Some(read) = table.write(&body[at..], &mut scratch) {
+        at += read;
+        scratch.json.push(b'\n');
+        check_size(scratch.json.len(), bytes_max)?;
     }
-    let fields: Vec<Vec<u8>> = row.iter().map(quoted).collect();
-    let is_bare: Vec<bool> = row
-        .iter()
-        .map(|name| bare.iter().any(|one| one == name))
-        .collect();
-    let mut distinct: Vec<&Vec<u8>> = fields.iter().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    if distinct.len() < fields.len() {
-        return Err(CutError::Malformed { offset: 0 });
-    }
-    let mut out = Vec::with_capacity(body.len() * 2);
-    while reader.read_record(&mut row).map_err(malformed)? {
-        let named = row.len() == fields.len();
-        for (at, value) in row.iter().enumerate() {
-            out.push(match (at, named) {
-                (0, true) => b'{',
-                (0, false) => b'[',
-                _ => b',',
-            });
-            if named {
-                out.extend_from_slice(&fields[at]);
-                out.push(b':');
-            }
-            if value.is_empty() {
-                out.extend_from_slice(b"null");
-            } else if named && is_bare[at] && is_bare_scalar(value) {
-                out.extend_from_slice(value.as_bytes());
-            } else {
-                quote(value, &mut out);
-            }
-        }
-        out.extend_from_slice(if named { b"}\n" } else { b"]\n" });
-        check_size(out.len(), bytes_max)?;
-    }
-    Ok(Bytes::from(out))
-}
-
-/// Whether a text is a JSON boolean or number as it stands.
-fn is_bare_scalar(text: &str) -> bool {
-    if matches!(text, "true" | "false") {
-        return true;
-    }
-    let last_is_digit = text.ends_with(|last: char| last.is_ascii_digit());
-    let mut scanner = Scanner::new(text);
-    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && last_is_digit
-        && scanner.skip_value().is_ok()
-        && scanner.finish().is_ok()
-}
-
-fn quoted(name: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len() + 2);
-    quote(name, &mut out);
-    out
+    Ok(Bytes::from(scratch.json))
 }
 
 /// Each record with its list of pairs made an object; other records as they are.

@@ -33,7 +33,10 @@ fn cut_text(body: &str, how: &Extraction) -> Result<(Page, Summary), CutError> {
 
 /// Rows as `key|version|operation|record`, then rejected records as `!reason|record`.
 fn lines(page: &Page) -> Vec<String> {
-    let text = |range: &std::ops::Range<u32>| std::str::from_utf8(page.record(range)).unwrap();
+    let text = |range: &std::ops::Range<u32>| {
+        let mut scratch = crate::page::Scratch::default();
+        String::from_utf8(page.record(range, &mut scratch).to_vec()).unwrap()
+    };
     let row = |row: &crate::page::Row| {
         let version = row
             .version
@@ -427,6 +430,85 @@ fn csv_of_fields_that_are_no_texts_reads_like_json() {
 }
 
 #[test]
+fn a_body_of_csv_stays_as_it_came_until_its_rows_are_written() {
+    let how = Extraction {
+        format: BodyFormat::Csv,
+        bare: vec!["at".to_owned()],
+        ..extraction("unused")
+    };
+    let mut text = "\"id\",\"at\",\"text\"\n".to_owned();
+    for id in 0..5_000 {
+        let long = "x,\"\"\n".repeat(id % 90);
+        text.push_str(&format!("\"k{id}\",\"{}\",\"{long}\"\n", 9_999 - id));
+    }
+    let body = Bytes::from(text.clone());
+    let (page, summary) = cut(&body, &how, 7, &CutLimits::default(), None).unwrap();
+    assert_eq!(page.body.as_ptr(), body.as_ptr(), "there is a second copy");
+    assert_eq!((summary.records, page.rows.len()), (5_000, 5_000));
+    assert_eq!(summary.first_key.as_deref(), Some("k0"));
+    assert_eq!(summary.last_key.as_deref(), Some("k4999"));
+    assert_eq!(summary.min_cursor.as_deref(), Some("5000"));
+    assert_eq!(summary.max_cursor.as_deref(), Some("9999"));
+    let whole: Vec<String> = lines(&page).into_iter().collect();
+    assert_eq!(
+        whole[89],
+        format!(
+            "k89|9910|upsert|{{\"id\":\"k89\",\"at\":9910,\"text\":\"{}\"}}",
+            "x,\\\"\\n".repeat(89)
+        )
+    );
+    assert!(page.table.is_some() && page.side.len() < 60_000);
+}
+
+proptest! {
+    /// However the rows lie, they are what one reader makes of the whole body.
+    #[test]
+    fn rows_of_csv_are_the_same_one_by_one_as_all_at_once(
+        rows in proptest::collection::vec(
+            proptest::collection::vec("[a\"\u{feff}é, \r\n0-9.-]{0,6}", 1..5), 0..20),
+        crlf: bool,
+        quoted: bool,
+    ) {
+        let style = if quoted { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+        let mut writer = csv::WriterBuilder::new()
+            .flexible(true)
+            .quote_style(style)
+            .terminator(end)
+            .from_writer(Vec::new());
+        writer.write_record(["id", "n", "t"]).unwrap();
+        for row in &rows {
+            writer.write_record(row).unwrap();
+        }
+        let body = Bytes::from(writer.into_inner().unwrap());
+        let how = Extraction {
+            format: BodyFormat::Csv,
+            key: Vec::new(),
+            cursor: None,
+            bare: vec!["n".to_owned()],
+            ..extraction("unused")
+        };
+        let (page, _) = cut(&body, &how, 7, &CutLimits::default(), None).unwrap();
+        let mut scratch = crate::page::Scratch::default();
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&body[..]);
+        let mut kept = page.rows.iter();
+        for row in reader.records() {
+            let row = row.unwrap();
+            if row.len() != 3 {
+                continue;
+            }
+            let record = page.record(&kept.next().unwrap().record, &mut scratch);
+            let record: Value = serde_json::from_slice(record).unwrap();
+            for (name, cell) in ["id", "t"].into_iter().zip([&row[0], &row[2]]) {
+                let expected = if cell.is_empty() { Value::Null } else { json!(cell) };
+                prop_assert_eq!(&record[name], &expected);
+            }
+        }
+        prop_assert!(kept.next().is_none());
+    }
+}
+
+#[test]
 fn single_values_are_found_by_pointer() {
     let body = br#"{"paging":{"next":{"after":"100"}},"results":[1,{"a":2}],"n":null}"#;
     assert_eq!(get(body, "/paging/next/after"), Ok(Some(r#""100""#)));
@@ -508,7 +590,8 @@ proptest! {
                 }
                 None => &rejected.next().unwrap().record,
             };
-            prop_assert_eq!(page.record(place), raw.get().as_bytes());
+            let mut scratch = crate::page::Scratch::default();
+            prop_assert_eq!(page.record(place, &mut scratch), raw.get().as_bytes());
         }
         prop_assert!(rows.next().is_none() && rejected.next().is_none());
     }

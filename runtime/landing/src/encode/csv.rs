@@ -4,13 +4,14 @@ use super::columnar::{Cell, Cutter};
 use super::sink::{Blocks, Compressor};
 use super::{EncodeError, Encoder, Finished};
 use crate::moment::rfc3339;
-use crate::page::Page;
+use crate::page::{Page, Scratch};
 use std::borrow::Cow;
 use tidegate_domain::schema::{Columns, EXTRA_COLUMN, ROW_COLUMNS};
 
 pub(super) struct Rows<C> {
     out: Blocks<C>,
     cutter: Cutter,
+    scratch: Scratch,
     rows: u64,
     drifted: u64,
 }
@@ -29,6 +30,7 @@ impl<C: Compressor> Rows<C> {
         Rows {
             out,
             cutter: Cutter::new(columns),
+            scratch: Scratch::default(),
             rows: 0,
             drifted: 0,
         }
@@ -48,8 +50,8 @@ impl<C: Compressor> Encoder for Rows<C> {
                 None => out.push(b','),
             }
             push_field(&extracted_at, out);
-            let record =
-                std::str::from_utf8(page.record(&row.record)).map_err(|_| EncodeError::Record)?;
+            let record = page.record(&row.record, &mut self.scratch);
+            let record = std::str::from_utf8(record).map_err(|_| EncodeError::Record)?;
             let extra = self.cutter.row(record, |_, cell, raw| match cell {
                 Cell::Null => out.push(b','),
                 Cell::Text(text) => push_field(&text, out),

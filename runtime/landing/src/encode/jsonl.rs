@@ -5,7 +5,7 @@ use super::sink::{Blocks, Compressor};
 use super::{EncodeError, Encoder, Finished};
 use crate::json::{escape, quote};
 use crate::moment::rfc3339;
-use crate::page::{Page, Rejected, Row};
+use crate::page::{Page, Rejected, Row, Scratch};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
 
@@ -15,6 +15,7 @@ pub(super) struct Lines<C> {
     content: Content,
     /// Looks records through for fields that are in none of the columns.
     look: Option<Cutter>,
+    scratch: Scratch,
     rows: u64,
     drifted: u64,
 }
@@ -25,6 +26,7 @@ impl<C: Compressor> Lines<C> {
             out: Blocks::new(compressor),
             content,
             look: columns.map(Cutter::new),
+            scratch: Scratch::default(),
             rows: 0,
             drifted: 0,
         }
@@ -41,15 +43,18 @@ impl<C: Compressor> Encoder for Lines<C> {
             match self.content {
                 Content::Rows(_) => {
                     let row = &page.rows[*at];
+                    let record = page.record(&row.record, &mut self.scratch);
                     if let Some(look) = &mut self.look {
-                        let record = std::str::from_utf8(page.record(&row.record));
+                        let record = std::str::from_utf8(record);
                         let record = record.map_err(|_| EncodeError::Record)?;
                         self.drifted += u64::from(look.row(record, |_, _, _| {})?.is_some());
                     }
-                    write_row(page, row, &behind, &mut self.out.block);
+                    write_row(page, row, record, &behind, &mut self.out.block);
                 }
                 Content::Rejected => {
-                    write_rejected(page, &page.rejected[*at], &mut self.out.block);
+                    let rejected = &page.rejected[*at];
+                    let record = page.record(&rejected.record, &mut self.scratch);
+                    write_rejected(rejected, record, &mut self.out.block);
                 }
             }
             self.rows += 1;
@@ -75,7 +80,7 @@ impl<C: Compressor> Encoder for Lines<C> {
     }
 }
 
-fn write_row(page: &Page, row: &Row, behind: &str, out: &mut Vec<u8>) {
+fn write_row(page: &Page, row: &Row, record: &[u8], behind: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"_tg_key":""#);
     escape(page.text(&row.key), out);
     out.extend_from_slice(br#"","_tg_op":""#);
@@ -85,7 +90,6 @@ fn write_row(page: &Page, row: &Row, behind: &str, out: &mut Vec<u8>) {
         escape(page.text(version), out);
     }
     out.extend_from_slice(behind.as_bytes());
-    let record = page.record(&row.record);
     let inside = record.get(1..).unwrap_or(b"}");
     if !inside.trim_ascii_start().starts_with(b"}") {
         out.push(b',');
@@ -108,11 +112,11 @@ fn push_line(json: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn write_rejected(page: &Page, rejected: &Rejected, out: &mut Vec<u8>) {
+fn write_rejected(rejected: &Rejected, record: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(br#"{"reason":"#);
     quote(&rejected.reason, out);
     out.extend_from_slice(br#","record":"#);
     // As text: it was refused, so it may be nothing that a JSON reader takes.
-    quote(&String::from_utf8_lossy(page.record(&rejected.record)), out);
+    quote(&String::from_utf8_lossy(record), out);
     out.extend_from_slice(b"}\n");
 }

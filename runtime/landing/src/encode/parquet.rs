@@ -3,7 +3,7 @@
 use super::columnar::{Cell, Cutter};
 use super::sink::HashedFile;
 use super::{EncodeError, Encoder, Finished};
-use crate::page::Page;
+use crate::page::{Page, Scratch};
 use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder,
     TimestampMillisecondBuilder,
@@ -34,6 +34,7 @@ pub(super) struct Rows {
     writer: ArrowWriter<HashedFile>,
     schema: SchemaRef,
     cutter: Cutter,
+    scratch: Scratch,
     own: Own,
     columns: Vec<Builder>,
     extra: StringBuilder,
@@ -70,6 +71,7 @@ impl Rows {
         Ok(Rows {
             writer,
             cutter: Cutter::new(columns),
+            scratch: Scratch::default(),
             own: Own {
                 key: StringBuilder::new(),
                 operation: StringBuilder::new(),
@@ -88,7 +90,7 @@ impl Rows {
 
     fn push(&mut self, page: &Page, at: usize) -> Result<(), EncodeError> {
         let row = &page.rows[at];
-        let record = page.record(&row.record);
+        let record = page.record(&row.record, &mut self.scratch);
         let record = std::str::from_utf8(record).map_err(|_| EncodeError::Record)?;
         let columns = &mut self.columns;
         let extra = self

@@ -230,6 +230,7 @@ impl Log {
             rows,
             rejected: Vec::new(),
             extracted_at_ms,
+            table: None,
         };
         encoder
             .write(&page, &(0..records.len()).collect::<Vec<_>>())

@@ -368,6 +368,7 @@ fn page(part: &str, from: u64, to: u64) -> Page {
         rows,
         rejected: Vec::new(),
         extracted_at_ms: 1,
+        table: None,
     }
 }
 

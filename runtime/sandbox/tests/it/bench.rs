@@ -14,7 +14,7 @@ use tidegate_domain::id::{ConnectionId, PartitionId, TenantId};
 use tidegate_domain::job::Class;
 use tidegate_domain::stream::PlannedPartition;
 use tidegate_domain::sync::Mode;
-use tidegate_landing::page::Page;
+use tidegate_landing::page::{Page, Scratch};
 use tidegate_sandbox::{
     CallContext, CompileLimits, Compiler, Config, Connector, Directive, Line, LogSink, ReadRequest,
     Sandbox, Sink, SinkError, StreamInfo,
@@ -171,7 +171,8 @@ impl Kept {
     pub(crate) fn records(&self) -> Vec<String> {
         let texts = |page: &Page| -> Vec<String> {
             let text = |row: &tidegate_landing::page::Row| {
-                String::from_utf8(page.record(&row.record).to_vec()).unwrap()
+                String::from_utf8(page.record(&row.record, &mut Scratch::default()).to_vec())
+                    .unwrap()
             };
             page.rows.iter().map(text).collect()
         };

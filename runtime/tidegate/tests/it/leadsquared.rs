@@ -14,7 +14,11 @@ const LEADSQUARED: Crm = Crm {
             ..Stream::of("leads")
         },
         Stream::of("activities"),
-        Stream::of("opportunities"),
+        // Latest change first: what is edited meanwhile pushes others to the next page.
+        Stream {
+            reads_again: true,
+            ..Stream::of("opportunities")
+        },
     ],
     clock_behind_ms: 86_400_000,
     settings: "{}",

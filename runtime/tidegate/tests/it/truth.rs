@@ -13,7 +13,6 @@ use crm_sim::Simulator;
 use lake::Landed;
 use people::People;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// What is particular about a CRM.
@@ -41,6 +40,8 @@ pub(crate) struct Stream {
     pub(crate) name: &'static str,
     /// The simulator's name of its records.
     pub(crate) kind: &'static str,
+    /// `incremental`, or `full_refresh` where there is nothing else.
+    pub(crate) mode: &'static str,
     /// The API tells of deletes.
     pub(crate) tells_deletes: bool,
     /// What is deleted may come back.
@@ -48,7 +49,7 @@ pub(crate) struct Stream {
     /// Pointer to where the record lies in a row.
     pub(crate) record_at: &'static str,
     /// Members that the simulator's truth has and the stream does not, or that change
-    /// without a new version. Paths, with dots.
+    /// without a new version. Paths, with dots; `*` is any one name.
     pub(crate) not_compared: &'static [&'static str],
     /// The connector reads pages again by design, so one run may land a record twice.
     pub(crate) reads_again: bool,
@@ -62,6 +63,7 @@ impl Stream {
         Stream {
             name,
             kind: name,
+            mode: "incremental",
             tells_deletes: false,
             undeletes: false,
             record_at: "",
@@ -150,6 +152,48 @@ pub(crate) async fn check(crm: &Crm, simulator: Arc<dyn Simulator>) {
     proof.publish();
 }
 
+/// The documents of a sync of all streams, authorised; `broker` is of the operator's
+/// file.
+pub(crate) async fn connected(
+    crm: &Crm,
+    simulator: Arc<dyn Simulator>,
+    broker: &str,
+) -> Site<Arc<dyn Simulator>> {
+    let site = Site::around(Arc::clone(&simulator));
+    let mut auth = format!("config: {}\n", crm.config);
+    if let Some((client_id, client_secret)) = simulator.app() {
+        site.write("client-secret", &client_secret);
+        auth.push_str(&format!(
+            "  oauth_app: {{ client_id: {client_id}, client_secret: '${{file:{{folder}}/client-secret}}' }}\n"
+        ));
+    }
+    let keys = simulator.keys();
+    if !keys.is_empty() {
+        auth.push_str("  secrets:\n");
+    }
+    for (name, secret) in keys {
+        site.write(name, &secret);
+        auth.push_str(&format!("    {name}: '${{file:{{folder}}/{name}}}'\n"));
+    }
+    let stream = |stream: &Stream| {
+        let (name, mode) = (stream.name, stream.mode);
+        format!("\n  - {{ name: {name}, mode: {mode}, landing: append_dedup }}")
+    };
+    let streams: Vec<String> = crm.streams.iter().map(stream).collect();
+    site.write_sync(&SyncDocument {
+        connector: crm.name,
+        auth: &auth,
+        streams: &streams.concat(),
+        target: "{ url: 'file://{folder}/lake', format: jsonl.zst }",
+        batch: "{ rows_max: 200000 }",
+    });
+    site.write_operator(&*simulator, broker);
+    if simulator.app().is_some() {
+        authorize(&site).await;
+    }
+    site
+}
+
 impl<'a> Proof<'a> {
     async fn prepare(crm: &'a Crm, simulator: Arc<dyn Simulator>) -> Proof<'a> {
         let steer = |method: &str, path: &str, body: &Value| {
@@ -159,42 +203,7 @@ impl<'a> Proof<'a> {
         steer("POST", "settings", &settings);
         let behind = json!({"clock_shift_ms": -crm.clock_behind_ms});
         steer("POST", "settings", &behind);
-        let site = Site::around(Arc::clone(&simulator));
-        let mut auth = format!("config: {}\n", crm.config);
-        if let Some((client_id, client_secret)) = simulator.app() {
-            site.write("client-secret", &client_secret);
-            auth.push_str(&format!(
-                "  oauth_app: {{ client_id: {client_id}, client_secret: '${{file:{{folder}}/client-secret}}' }}\n"
-            ));
-        }
-        let keys = simulator.keys();
-        if !keys.is_empty() {
-            auth.push_str("  secrets:\n");
-        }
-        for (name, secret) in keys {
-            site.write(name, &secret);
-            auth.push_str(&format!("    {name}: '${{file:{{folder}}/{name}}}'\n"));
-        }
-        let mut streams = String::from("\n");
-        for stream in crm.streams {
-            let name = stream.name;
-            writeln!(
-                streams,
-                "  - {{ name: {name}, mode: incremental, landing: append_dedup }}"
-            )
-            .unwrap();
-        }
-        site.write_sync(&SyncDocument {
-            connector: crm.name,
-            auth: &auth,
-            streams: &streams,
-            target: "{ url: 'file://{folder}/lake', format: jsonl.zst }",
-            batch: "{ rows_max: 200000 }",
-        });
-        site.write_operator(&*simulator, "limit_scale: .inf");
-        if simulator.app().is_some() {
-            authorize(&site).await;
-        }
+        let site = connected(crm, Arc::clone(&simulator), "limit_scale: .inf").await;
         let per_mille = if is_proof() { 2 } else { 15 };
         for rule in (crm.faults)(per_mille) {
             steer("POST", "faults", &rule);

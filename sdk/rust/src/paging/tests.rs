@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    Connector, CursorOrder, Directive, Ended, Extraction, Failure, Host, Manifest, Mark, Outcome,
-    Pages, Partition, Plan, Read, Request, Source, Step, Stream, Target, each_page,
+    Connector, CursorOrder, Directive, Ended, Extraction, Failure, Host, Manifest, Mark, Numbered,
+    Outcome, Pages, Partition, Plan, Read, Request, Source, Step, Stream, Target, each_page,
     testing::{Answer, Job, MemoryHost},
 };
 
@@ -77,9 +77,21 @@ impl Source for Numbers {
             ),
             "number" | "empty" => pages.by_number(
                 (read.partition.slice == "number").then_some("/next"),
-                read.cursor.as_ref().and_then(Value::as_u64).unwrap_or(1),
+                read.cursor
+                    .as_ref()
+                    .and_then(|saved| serde_json::from_value::<Numbered>(saved.clone()).ok())
+                    .unwrap_or(Numbered::FIRST),
                 |number| ask("offset", &((number - 1) * 3).to_string()),
-                |number| json!(number),
+                |at| json!(at),
+            ),
+            "counted" => pages.counted_at("/total").by_number(
+                None,
+                read.cursor
+                    .as_ref()
+                    .and_then(|saved| serde_json::from_value::<Numbered>(saved.clone()).ok())
+                    .unwrap_or(Numbered::FIRST),
+                |number| ask("offset", &((number - 1) * 3).to_string()),
+                |at| json!(at),
             ),
             "still" => {
                 pages.until_still(3, |number| ask("offset", &((number - 1) * 3).to_string()))
@@ -275,8 +287,28 @@ fn leaving(before: Vec<usize>) -> MemoryHost {
         let offset: usize = request.parameter("offset").unwrap().parse().unwrap();
         let items = ids.iter().skip(offset).take(3);
         let items: Vec<Value> = items.map(|id| json!({"id": id, "time": 0})).collect();
-        Answer::json(&json!({"items": items}))
+        Answer::json(&json!({"items": items, "total": ids.len()}))
     })
+}
+
+#[test]
+fn pages_before_are_read_again_where_the_list_counts_fewer_than_it_did() {
+    for before in [vec![], vec![2], vec![2, 3], vec![4], vec![3, 4, 5]] {
+        // In one call, and in calls that each end after a page.
+        for directives in [vec![], vec![Directive::YieldSoon; 20]] {
+            let memory = leaving(before.clone()).directing(directives);
+            let mut job = Job::new("n");
+            while let Outcome::More = memory.call::<Numbers>(&job, &"counted".to_owned()).unwrap() {
+                job.state = memory.saves().pop();
+            }
+            let seen = keys(&memory);
+            let left: Vec<i64> = (before.len() as i64..9).collect();
+            assert!(
+                left.iter().all(|id| seen.contains(id)),
+                "{before:?}: {seen:?}"
+            );
+        }
+    }
 }
 
 #[test]

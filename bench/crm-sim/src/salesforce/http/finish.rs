@@ -8,6 +8,7 @@ use super::reply::{Content, Reply};
 use super::route::Target;
 use crate::body::{Body, accepts_gzip, broken_off, compressed, damaged, pieces, whole};
 use crate::meter::add;
+use crate::salesforce::schema::describe::http_date;
 
 /// A page whose records are no list.
 const WRONG_SHAPE: &str =
@@ -56,6 +57,8 @@ impl Exchange<'_> {
             "max-age=31536000; includeSubDomains".to_owned(),
         );
         set("x-robots-tag", "none".to_owned());
+        // Clients go by the server's clock, and this server's is the simulated one.
+        set("date", http_date(self.org.clock.now_ms()));
         set(
             "cache-control",
             "no-cache,must-revalidate,max-age=0,no-store,private".to_owned(),

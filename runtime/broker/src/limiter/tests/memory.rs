@@ -43,7 +43,11 @@ async fn a_million_accounts_take_bounded_memory_and_idle_ones_none() {
             units: 1,
         };
         assert!(state.admission.admit(request, moment).is_some());
-        state.admission.answered(lane, 1, 1, moment);
+        let spent = tidegate_domain::limit::Spent {
+            units: 1,
+            at: moment.now,
+        };
+        state.admission.answered(lane, spent, 1, moment);
         state.admission.finished(lane);
     }
     let bytes = resident_bytes().saturating_sub(before) / accounts;

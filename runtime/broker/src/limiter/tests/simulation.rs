@@ -2,59 +2,16 @@
 //! counts by itself: every figure is taken from the provider's own log. Widened by
 //! `cargo proof`.
 
+use super::still::Still;
 use super::*;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_domain::manifest::CalendarPeriod;
-use tidegate_store::Error as StoreError;
-use tidegate_store::limits::{
-    Block, BlockId, ClockReading, Closure, LimitStore, Reserved, Settlement,
-};
 
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3_600 * SECOND;
 const DAY: u64 = 24 * HOUR;
-
-/// The real database. Simulated time stands still while it works.
-struct Still(Arc<SqliteStore>);
-
-macro_rules! still {
-    ($self:ident, $store:ident => $work:expr) => {{
-        let $store = Arc::clone(&$self.0);
-        let runtime = tokio::runtime::Handle::current();
-        let work = tokio::task::spawn_blocking(move || runtime.block_on($work));
-        work.await.unwrap()
-    }};
-}
-
-#[async_trait::async_trait]
-impl LimitStore for Still {
-    async fn reserve_units(&self, limit: &str, block: Block) -> Result<BlockId, StoreError> {
-        let limit = limit.to_owned();
-        still!(self, store => async move { store.reserve_units(&limit, block).await })
-    }
-    async fn settle_units(&self, settled: Vec<Settlement>) -> Result<(), StoreError> {
-        still!(self, store => async move { store.settle_units(settled).await })
-    }
-    async fn reserved_units(&self, limit: &str) -> Result<Vec<Reserved>, StoreError> {
-        let limit = limit.to_owned();
-        still!(self, store => async move { store.reserved_units(&limit).await })
-    }
-    async fn close_gates(&self, closed: Vec<Closure>, now_ms: u64) -> Result<(), StoreError> {
-        still!(self, store => async move { store.close_gates(closed, now_ms).await })
-    }
-    async fn closed_gates(&self, account: &str) -> Result<Vec<Closure>, StoreError> {
-        let account = account.to_owned();
-        still!(self, store => async move { store.closed_gates(&account).await })
-    }
-    async fn clock_reading(&self) -> Result<Option<ClockReading>, StoreError> {
-        still!(self, store => async move { store.clock_reading().await })
-    }
-    async fn keep_clock_reading(&self, reading: ClockReading) -> Result<(), StoreError> {
-        still!(self, store => async move { store.keep_clock_reading(reading).await })
-    }
-}
 
 /// A provider: it notes when a request arrives and for whom, and nothing else.
 #[derive(Clone)]
@@ -140,7 +97,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
         Self {
-            store: Arc::new(Still(store)),
+            store: Arc::new(Still::new(store)),
             _dir: dir,
             provider: Provider::new(),
             wire: Arc::default(),
@@ -321,11 +278,7 @@ async fn a_months_budget_is_never_exceeded_through_crashes_and_live_work_always_
         world.kill(process).await;
     }
     let log = world.provider.log();
-    let mut months: std::collections::BTreeMap<String, u32> = Default::default();
-    for (at, _) in &log {
-        let at = jiff::Timestamp::from_nanosecond(i128::from(*at)).unwrap();
-        *months.entry(at.strftime("%Y-%m").to_string()).or_default() += 1;
-    }
+    let months = by_month(&log);
     assert!(months.values().all(|calls| *calls <= budget), "{months:?}");
     let live_sent = log.iter().filter(|(_, whose)| *whose == "live").count();
     assert_eq!(live_sent, live_wanted);
@@ -343,12 +296,67 @@ async fn a_months_budget_is_never_exceeded_through_crashes_and_live_work_always_
     // October is the one month that it ran in full.
     let full = months["2026-10"];
     assert!(full * 100 >= budget * 85, "{months:?}");
+    // Live work takes all that is left of November, and more often than not the process
+    // dies with a block in hand.
+    let left = budget - months.get("2026-11").copied().unwrap_or(0);
+    let mut loops = 0;
+    while loops < 60 + left / 20 {
+        let mut process = world.start();
+        for task in 0..3 {
+            world
+                .send(&mut process, &live, "last", u64::from(loops) * 10 + task)
+                .await;
+        }
+        tokio::time::sleep(Duration::from_millis(300 + dice.roll(1_200))).await;
+        world.kill(process).await;
+        loops += 1;
+    }
+    let last = by_month(&world.provider.log());
+    assert!(last.values().all(|calls| *calls <= budget), "{last:?}");
+    assert!(last["2026-11"] * 100 >= budget * 50, "{last:?}");
     publish(
         "limit-month.md",
         &format!(
-            "# {budget} calls a month, through {crashes} crashes\n\nThe provider's own log, in simulated time: {months:?}, of them {live_sent} live; none of these waited. The database knew of {known}.\n"
+            "# {budget} calls a month, through {crashes} crashes\n\nThe provider's own log, in simulated time: {months:?}, of them {live_sent} live; none of these waited. The database knew of {known}. Then live work took all that was left of November in a loop of {loops} crashes, each within two seconds: {last:?}.\n"
         ),
     );
+}
+
+fn by_month(log: &[(u64, &str)]) -> std::collections::BTreeMap<String, u32> {
+    let mut months = std::collections::BTreeMap::new();
+    for (at, _) in log {
+        let at = jiff::Timestamp::from_nanosecond(i128::from(*at)).unwrap();
+        *months.entry(at.strftime("%Y-%m").to_string()).or_default() += 1;
+    }
+    months
+}
+
+/// Classes that all want more than there is.
+#[tokio::test(start_paused = true)]
+async fn contending_classes_have_60_30_and_10_of_100_by_the_providers_log() {
+    let world = World::new();
+    let mut process = world.start();
+    let classes = [
+        (Class::Live, "live"),
+        (Class::Incremental, "incremental"),
+        (Class::History, "history"),
+    ];
+    for (class, whose) in classes {
+        let paced = limit("default", LimitRule::Paced(2), 10);
+        let connection = tenant_of(connection(vec![paced], class), "a");
+        for task in 0..12 {
+            world.send(&mut process, &connection, whose, task).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    world.kill(process).await;
+    let log = world.provider.log();
+    let had = classes.map(|(_, whose)| log.iter().filter(|(_, who)| *who == whose).count());
+    assert!(log.len() >= 1_150, "{} of 1200", log.len());
+    let share = had.map(|calls| calls * 100 / log.len());
+    for (share, weight) in share.into_iter().zip([60, 30, 10]) {
+        assert!(share.abs_diff(weight) <= 1, "{had:?}");
+    }
 }
 
 /// RL5, over a restart too.
@@ -438,6 +446,7 @@ async fn a_clock_that_jumps_lets_nothing_pass() {
     let world = World::new();
     let limits = vec![rolling(20, 3_600_000), calendar(CalendarPeriod::Day, 300)];
     let connection = connection(limits, Class::Live);
+    let mut dice = Dice(5);
     let hours = |count: i64| (DAY as i64 + count * HOUR as i64) as u64;
     for (number, jump) in [0, 1, -1, 0, 1, 0, -1, 1, 0].into_iter().enumerate() {
         let mut process = world.start();
@@ -448,6 +457,8 @@ async fn a_clock_that_jumps_lets_nothing_pass() {
         }
         tokio::time::sleep(Duration::from_nanos(3 * HOUR)).await;
         world.set.store(hours(jump), Ordering::Relaxed);
+        // The machine sleeps: nothing runs, and then everything is late at once.
+        tokio::time::advance(Duration::from_nanos(HOUR / 2 + dice.roll(HOUR))).await;
         tokio::time::sleep(Duration::from_nanos(5 * HOUR)).await;
         world.kill(process).await;
     }

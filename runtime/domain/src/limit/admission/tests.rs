@@ -48,6 +48,10 @@ fn request(lane: LaneId, class: Class, tenant: u32, units: u64) -> Request {
     }
 }
 
+fn spent(units: u64, at: Nanos) -> Spent {
+    Spent { units, at }
+}
+
 fn live(lane: LaneId, units: u64) -> Request {
     request(lane, Class::Live, 0, units)
 }
@@ -65,7 +69,7 @@ fn of_one_tenant_and_class_the_first_that_came_goes_first() {
         .map(|_| admission.enqueue(live(lane, 1)).unwrap())
         .collect();
     assert_eq!(admitted(&admission.turns(at(START))), tickets[..2]);
-    admission.answered(lane, 2, 2, at(START));
+    admission.answered(lane, spent(2, START), 2, at(START));
     let later = at(START + 2 * SECOND);
     assert_eq!(admitted(&admission.turns(later)), tickets[2..4]);
 }
@@ -85,8 +89,8 @@ fn a_large_request_is_not_overtaken_where_it_waits() {
     let other = admission.enqueue(live(aside, 1)).unwrap();
     let first = admitted(&admission.turns(at(START)));
     assert_eq!(first, [other], "a full bucket held up another");
-    admission.answered(one, 5, 5, at(START));
-    admission.answered(aside, 1, 1, at(START));
+    admission.answered(one, spent(5, START), 5, at(START));
+    admission.answered(aside, spent(1, START), 1, at(START));
     let later = at(START + 2 * SECOND);
     assert_eq!(admitted(&admission.turns(later)), [large]);
     assert!(admission.leave(small));
@@ -150,7 +154,7 @@ fn who_comes_late_is_owed_nothing_and_waits_for_nobodys_backlog() {
     }
     for _ in 0..10 {
         let count = admitted(&admission.turns(at(now))).len() as u64;
-        admission.answered(lane, count, count, at(now));
+        admission.answered(lane, spent(count, now), count, at(now));
         now += 2 * SECOND;
     }
     let late: Vec<_> = (0..20)
@@ -193,7 +197,7 @@ fn an_applications_limit_is_shared_by_class_and_an_accounts_own_by_its_own_work(
         for ticket in admitted(&admission.turns(at(now))) {
             let place = ticket.place;
             *had.entry((place.lane, place.class.index())).or_default() += 1;
-            admission.answered(place.lane, 1, 1, at(now));
+            admission.answered(place.lane, spent(1, now), 1, at(now));
         }
         now += 2 * SECOND;
     }
@@ -226,7 +230,7 @@ fn an_accounts_history_goes_on_while_others_fill_the_application() {
             if ticket.place.lane == narrow {
                 had[ticket.place.class.index()] += 1;
             }
-            admission.answered(ticket.place.lane, 1, 1, at(now));
+            admission.answered(ticket.place.lane, spent(1, now), 1, at(now));
         }
         now += 2 * SECOND;
     }
@@ -313,7 +317,7 @@ fn a_cost_counts_where_costs_are_counted_and_as_one_elsewhere() {
         Some(Turn::Admitted)
     );
     assert_eq!(admission.admit(live(lane, 40), at(START)), None);
-    admission.answered(lane, 40, 10, at(START));
+    admission.answered(lane, spent(40, START), 10, at(START));
     assert_eq!(
         admission.admit(live(lane, 40), at(START)),
         Some(Turn::Admitted)
@@ -401,7 +405,7 @@ proptest! {
             units_of.insert(admission.enqueue(asked).unwrap(), units);
             for ticket in admitted(&admission.turns(at(now))) {
                 let units = units_of[&ticket];
-                admission.answered(lane, units, units, at(now));
+                admission.answered(lane, spent(units, now), units, at(now));
                 sent.push((now, units));
             }
             let (gauge, _) = admission.gauge(narrow, at(now));
@@ -434,7 +438,7 @@ proptest! {
             for ticket in admitted(&admission.turns(at(now))) {
                 let tenant = ticket.place.tenant as usize;
                 had[tenant] += costs[tenant];
-                admission.answered(lane, costs[tenant], costs[tenant], at(now));
+                admission.answered(lane, spent(costs[tenant], now), costs[tenant], at(now));
             }
             now += 2 * SECOND;
         }

@@ -54,7 +54,7 @@ impl Landed {
     }
 
     /// Reads the slots that are new, and keeps whole rows of the keys for which `wanted`
-    /// is true. Returns keys that landed twice in one version.
+    /// is true. Returns keys of records that landed twice in one version.
     pub(crate) async fn read(
         &mut self,
         target: &Arc<dyn Target>,
@@ -81,7 +81,9 @@ impl Landed {
                 let line = line.unwrap();
                 let mark: Mark<'_> = serde_json::from_str(&line).unwrap();
                 let version_ms = milliseconds(&mark.version);
-                if !seen.insert((mark.key.to_string(), version_ms, mark.operation.to_string())) {
+                // A delete that is told twice deletes once.
+                let is_delete = mark.operation == "delete";
+                if !is_delete && !seen.insert((mark.key.to_string(), version_ms)) {
                     twice.push(mark.key.to_string());
                 }
                 let row = wanted(&mark.key).then(|| serde_json::from_str(&line).unwrap());

@@ -9,6 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidegate_store::clock::now_ms;
 
+/// Between two changes while a run is reading.
+const PACE: Duration = Duration::from_millis(50);
+
 /// How many were changed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
@@ -120,7 +123,7 @@ impl People {
 
     /// Works without an end: edits, creates and deletes while a run reads.
     pub(crate) async fn work(&self) -> Infallible {
-        let mut pace = tokio::time::interval(Duration::from_millis(20));
+        let mut pace = tokio::time::interval(PACE);
         loop {
             pace.tick().await;
             for stream in self.streams {
