@@ -20,9 +20,9 @@ PROPERTIES = [
 TYPES = [
     "grouparoo_object:3604285:Grouparoo object:Grouparoo objects:0:"
     "grouparoo_object_property=string,email=string,first_name=string,last_name=string,"
-    "number_field=number,text_field=string",
+    "number_field=number,text_field=string:contacts",
     "grouparoo_company:3821545:Grouparoo Company:Grouparoo Companies:0:"
-    "grouparoo_company_property=string",
+    "grouparoo_company_property=string:companies",
 ]
 # What the API itself sets, so that no request may.
 SYSTEM = {

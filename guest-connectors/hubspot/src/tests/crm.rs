@@ -252,7 +252,7 @@ impl Crm {
         };
         let mut answer = json!({
             "total": matches.len() as u64 + *self.matches_more.borrow(),
-            "results": page.map(|contact| shown(&contact)).collect::<Vec<_>>()
+            "results": page.map(shown).collect::<Vec<_>>()
         });
         if offset + limit < matches.len() {
             answer["paging"] = json!({"next": {"after": (offset + limit).to_string()}});

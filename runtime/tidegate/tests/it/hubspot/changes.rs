@@ -131,6 +131,9 @@ async fn more_changes_than_a_search_shows_are_all_found_though_it_shows_them_lat
     let landed = newest(&site).await;
     assert_eq!(landed.len(), truth.len());
     assert_eq!(missing(&landed, &truth), 0, "{unseen} were late");
+    // Once, and once more where the second run looked back.
+    let most = site.landed().await.into_values().max();
+    assert!(most <= Some(2), "a version landed {most:?} times");
     proof_fragment(
         "hubspot-changes",
         &format!(
