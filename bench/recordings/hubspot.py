@@ -20,12 +20,13 @@ PROPERTIES = [
 TYPES = [
     "grouparoo_object:3604285:Grouparoo object:Grouparoo objects:0:"
     "grouparoo_object_property=string,email=string,first_name=string,last_name=string,"
-    "number_field=number,text_field=string",
+    "number_field=number,text_field=string:contacts",
     "grouparoo_company:3821545:Grouparoo Company:Grouparoo Companies:0:"
-    "grouparoo_company_property=string",
+    "grouparoo_company_property=string:companies",
 ]
 # What the API itself sets, so that no request may.
-SYSTEM = {"createdate", "lastmodifieddate", "hs_lastmodifieddate", "hs_object_id"}
+SYSTEM = {
+    "createdate", "hs_createdate", "lastmodifieddate", "hs_lastmodifieddate", "hs_object_id"}
 # The longest that the recorder ever waited for the index.
 LAG_MS_MAX = 90_000
 
@@ -86,7 +87,7 @@ class HubSpot(Reading):
         if exchange.path.startswith("/crm-associations/"):
             self.presuppose_ends(simulator, exchange)
             return
-        kind = re.match(r"/crm/v3/objects/(\w+)/(search|batch/(?:update|archive))", exchange.path)
+        kind = re.match(r"/crm/v3/objects/([\w-]+)/(search|batch/(?:update|archive))", exchange.path)
         if not kind or exchange.status >= 300:
             return
         shown = [] if not isinstance(exchange.answer, dict) else exchange.answer["results"]
@@ -178,7 +179,8 @@ class HubSpot(Reading):
         properties = member.get("properties") if isinstance(member, dict) else None
         if not isinstance(properties, dict):
             return None
-        return tuple(properties.get(name) for name in ("email", "domain", "name", "firstname"))
+        return tuple(properties.get(name) for name in (
+            "email", "domain", "name", "firstname", "first_name", "grouparoo_object_property"))
 
     def learn(self, exchange, answer):
         if answer.status != 201 or not isinstance(answer.body, dict):

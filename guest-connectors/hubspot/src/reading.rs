@@ -34,11 +34,15 @@ pub(crate) fn read(host: &Host, read: &Read<HubSpot>) -> Result<Outcome<HubSpot>
             object,
         },
         Entity::Stages(object) => Walk {
-            properties: [Some(object.modified()), object.stage()]
-                .into_iter()
-                .flatten()
-                .map(str::to_owned)
-                .collect(),
+            properties: [
+                Some(object.modified()),
+                Some(schema::MERGED),
+                object.stage(),
+            ]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect(),
             history: object.stage(),
             host,
             read,

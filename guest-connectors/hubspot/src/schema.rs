@@ -16,6 +16,9 @@ struct Properties {
     results: Vec<Property>,
 }
 
+/// The property that tells which records became a part of this one; nothing else does.
+pub(crate) const MERGED: &str = "hs_merged_object_ids";
+
 /// A type of object that an account defined itself.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -190,8 +193,7 @@ pub(crate) fn chosen(
             .collect()
     };
     names.push(object.modified().to_owned());
-    // Without it nothing tells which records became a part of others.
-    names.push("hs_merged_object_ids".to_owned());
+    names.push(MERGED.to_owned());
     names.sort_unstable();
     names.dedup();
     Ok(names)

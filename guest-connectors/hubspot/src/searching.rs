@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidegate_sdk::{EmitFault, prelude::*};
 
 use crate::reading::{NEXT, Walk, foreign};
-use crate::{Cursor, HubSpot, Position, accepted, batches, planning};
+use crate::{Cursor, HubSpot, Position, accepted, batches, planning, schema};
 
 /// Search answers no more than this many matches, however they are paged.
 const SEARCH_MATCHES_MAX: u64 = 10_000;
@@ -60,7 +60,7 @@ impl Walk<'_> {
     /// that they are a part of tell.
     fn end_merged(&self, page: &Body, until: u64) -> Result<(), Failure> {
         let pointers: Vec<String> = (0..SEARCH_PAGE)
-            .map(|place| format!("/results/{place}/properties/hs_merged_object_ids"))
+            .map(|place| format!("/results/{place}/properties/{}", schema::MERGED))
             .collect();
         let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
         let found = page.get_many(&pointers)?;

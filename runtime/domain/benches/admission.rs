@@ -1,5 +1,5 @@
 //! What it costs to ask the limits where nobody waits, and what an account takes.
-//! `cargo bench -p tidegate-domain`; `cargo proof` keeps the figures.
+//! `cargo bench -p tidegate-domain --bench admission`; `cargo proof` keeps the figures.
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};

@@ -109,11 +109,16 @@ pub(crate) struct Spread {
 impl Spread {
     /// The generated edges between two kinds, and whether they start at the first.
     pub(crate) fn between(from: Kind, to: Kind) -> Option<bool> {
-        let starts = |from: Kind, to: Kind| match (from, to) {
-            (Kind::Contacts, Kind::Companies)
-            | (Kind::Deals | Kind::Tickets | Kind::Custom(_), Kind::Contacts)
-            | (Kind::Deals | Kind::Custom(_), Kind::Companies) => true,
-            _ => false,
+        let starts = |from: Kind, to: Kind| {
+            matches!(
+                (from, to),
+                (Kind::Contacts, Kind::Companies)
+                    | (
+                        Kind::Deals | Kind::Tickets | Kind::Custom(_),
+                        Kind::Contacts
+                    )
+                    | (Kind::Deals | Kind::Custom(_), Kind::Companies)
+            )
         };
         match (starts(from, to), starts(to, from)) {
             (true, _) => Some(true),

@@ -241,9 +241,18 @@ impl Crm {
         let limit = self.search_page.unwrap_or(limit);
         let page = matches.iter().skip(offset).take(limit);
         let page = page.filter(|contact| contact.archived.is_none());
+        let asked = body["properties"].as_array().unwrap();
+        let tells_merged = asked.contains(&json!("hs_merged_object_ids"));
+        let shown = |contact: &&Contact| {
+            let mut shown = contact.written();
+            if !tells_merged {
+                shown["properties"]["hs_merged_object_ids"].take();
+            }
+            shown
+        };
         let mut answer = json!({
             "total": matches.len() as u64 + *self.matches_more.borrow(),
-            "results": page.map(|contact| contact.written()).collect::<Vec<_>>()
+            "results": page.map(shown).collect::<Vec<_>>()
         });
         if offset + limit < matches.len() {
             answer["paging"] = json!({"next": {"after": (offset + limit).to_string()}});

@@ -10,6 +10,7 @@ use tidegate_broker::{Config, FetchFault, Request};
 use tidegate_domain::manifest::{Limit, LimitRule};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
 
 fn concurrent(capacity: u32) -> Limit {
     Limit {
@@ -25,6 +26,7 @@ struct Slow {
     working: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     ends: Arc<Semaphore>,
+    tasks: TaskTracker,
 }
 
 impl Slow {
@@ -33,6 +35,7 @@ impl Slow {
             working: Arc::default(),
             most: Arc::default(),
             ends: Arc::new(Semaphore::new(0)),
+            tasks: TaskTracker::new(),
         };
         let serving = slow.clone();
         let server = Server::start(move |_| {
@@ -50,7 +53,8 @@ impl Slow {
     fn work(self) -> tokio::task::JoinHandle<()> {
         let working = self.working.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(working, Ordering::SeqCst);
-        tokio::spawn(async move {
+        let tasks = self.tasks.clone();
+        tasks.spawn(async move {
             self.ends.acquire().await.unwrap().forget();
             self.working.fetch_sub(1, Ordering::SeqCst);
         })

@@ -9,6 +9,7 @@ mod bodies;
 mod canaries;
 mod crash;
 mod guests;
+mod hubspot;
 mod intercom;
 mod kills;
 mod leadsquared;

@@ -1,5 +1,7 @@
 //! Pipedrive, from its API to the lake.
 
+mod mapping;
+
 use crate::truth::{self, Crm, Stream, at, common_faults};
 use crm_sim::pipedrive::{Config, PipedriveSim};
 use serde_json::{Value, json};

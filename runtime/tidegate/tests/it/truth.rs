@@ -40,6 +40,8 @@ pub(crate) struct Stream {
     pub(crate) name: &'static str,
     /// The simulator's name of its records.
     pub(crate) kind: &'static str,
+    /// `incremental`, or `full_refresh` where there is nothing else.
+    pub(crate) mode: &'static str,
     /// The API tells of deletes.
     pub(crate) tells_deletes: bool,
     /// What is deleted may come back.
@@ -61,6 +63,7 @@ impl Stream {
         Stream {
             name,
             kind: name,
+            mode: "incremental",
             tells_deletes: false,
             undeletes: false,
             record_at: "",
@@ -173,8 +176,8 @@ pub(crate) async fn connected(
         auth.push_str(&format!("    {name}: '${{file:{{folder}}/{name}}}'\n"));
     }
     let stream = |stream: &Stream| {
-        let name = stream.name;
-        format!("\n  - {{ name: {name}, mode: incremental, landing: append_dedup }}")
+        let (name, mode) = (stream.name, stream.mode);
+        format!("\n  - {{ name: {name}, mode: {mode}, landing: append_dedup }}")
     };
     let streams: Vec<String> = crm.streams.iter().map(stream).collect();
     site.write_sync(&SyncDocument {

@@ -29,8 +29,9 @@ pub(crate) struct Arguments {
     /// Generated tickets.
     #[arg(long, default_value_t = 150)]
     tickets: u32,
-    /// An object type of the account's own, with its generated records and its
-    /// properties: `machine:3604285:Machine:Machines:100:serial=string,hours=number`.
+    /// An object type of the account's own, with its generated records, its properties
+    /// and what it is associated with:
+    /// `machine:3604285:Machine:Machines:100:serial=string,hours=number:contacts,tickets`.
     #[arg(long = "custom-type", value_parser = custom_type)]
     custom_types: Vec<CustomType>,
     /// Records that share one single millisecond.
@@ -126,13 +127,13 @@ fn property(text: &str) -> anyhow::Result<ExtraProperty> {
     })
 }
 
-/// Reads `name:number:singular:plural:records:property=wire type,...`; associated with
-/// contacts.
+/// Reads `name:number:singular:plural:records:property=wire type,...:type,...`.
 fn custom_type(text: &str) -> anyhow::Result<CustomType> {
     let parts: Vec<&str> = text.split(':').collect();
-    let [name, number, singular, plural, count, properties] = parts[..] else {
-        anyhow::bail!("expected name:number:singular:plural:records:properties");
+    let [name, number, singular, plural, count, properties, ends] = parts[..] else {
+        anyhow::bail!("expected name:number:singular:plural:records:properties:types");
     };
+    let end = |name: &str| Kind::parse(name).with_context(|| format!("no object type {name}"));
     let property = |text: &str| -> anyhow::Result<(String, PropertyType)> {
         let (name, wire) = text.split_once('=').context("expected property=type")?;
         Ok((name.to_owned(), serde_json::from_value(json!(wire))?))
@@ -146,7 +147,7 @@ fn custom_type(text: &str) -> anyhow::Result<CustomType> {
             .split(',')
             .map(property)
             .collect::<Result<_, _>>()?,
-        associated: vec![Kind::Contacts],
+        associated: ends.split(',').map(end).collect::<Result<_, _>>()?,
     })
 }
 

@@ -251,6 +251,7 @@ fn own(place: u8, config: &Config) -> Vec<Label> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::Labels;
     use crate::hubspot::config::{Config, CustomType};
     use crate::hubspot::kind::Kind;
