@@ -18,10 +18,12 @@ mod scroll;
 mod search;
 mod simulator;
 mod version;
+mod webhooks;
 
 pub use crate::clock::{Clock, iso};
 pub use crate::faults::{Fault, When, WrongJson};
 pub use crate::journal::Seen;
+pub use crate::outbox::Delivery;
 pub use crate::truth::RecordVersion;
 pub use config::Config;
 pub use counters::{Counters, PathKind};

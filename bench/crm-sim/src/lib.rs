@@ -23,6 +23,7 @@ mod journal;
 mod json;
 pub mod leadsquared;
 mod meter;
+mod outbox;
 mod overlay;
 pub mod pipedrive;
 mod records;

@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::generate::mix;
+
 /// What every API counts; `P` is the API's own division of its paths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "P: Ord + Deserialize<'de>"))]
@@ -110,6 +112,20 @@ impl<P: Copy + Ord> Meter<P> {
     /// A number that nothing else in this simulator has.
     pub(crate) fn serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A UUID that nothing else has, the same in every run.
+    pub(crate) fn uuid(&self) -> String {
+        let serial = self.serial();
+        let (high, low) = (mix(serial), mix(!serial));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            low >> 52,
+            low & 0xffff_ffff_ffff
+        )
     }
 
     pub(crate) fn tally(&self) -> Tally<P> {

@@ -14,11 +14,13 @@ mod render;
 mod schema;
 mod simulator;
 mod users;
+mod webhooks;
 mod wire;
 
 pub use crate::clock::{Clock, iso};
 pub use crate::faults::{Fault, When, WrongJson};
 pub use crate::journal::Seen;
+pub use crate::outbox::Delivery;
 pub use crate::tokens::TokenPair;
 pub use crate::truth::RecordVersion;
 pub use config::{Config, Plan};

@@ -26,6 +26,7 @@ use crate::intercom::schema::{COMMENT, NAME, WIPED};
 use crate::intercom::scroll::Scrolls;
 use crate::intercom::search::Answers;
 use crate::intercom::version::Version;
+use crate::intercom::webhooks::{Subscription, Webhooks};
 use crate::journal::Journal;
 use crate::meter::Meter;
 use crate::records::{Population, Records, View, Write};
@@ -54,6 +55,7 @@ pub(crate) struct Account {
     pub(crate) faults: Faults<PathKind>,
     pub(crate) meter: Meter<PathKind>,
     pub(crate) journal: Journal,
+    pub(crate) webhooks: Webhooks,
     /// Held while checking uniqueness and writing.
     writing: Mutex<()>,
     /// Deleted companies once more: whoever shows a contact must not wait for the
@@ -108,6 +110,7 @@ impl Account {
             faults: Faults::default(),
             meter: Meter::default(),
             journal: Journal::default(),
+            webhooks: Webhooks::new(&config),
             writing: Mutex::default(),
             gone: Mutex::default(),
             revision: AtomicU64::default(),
@@ -176,16 +179,7 @@ impl Account {
 
     /// A fresh UUID, the same in every run.
     pub(crate) fn uuid(&self) -> String {
-        let serial = self.meter.serial();
-        let (high, low) = (mix(serial), mix(!serial));
-        format!(
-            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-            high >> 32,
-            (high >> 16) & 0xffff,
-            high & 0xfff,
-            low >> 52,
-            low & 0xffff_ffff_ffff
-        )
+        self.meter.uuid()
     }
 
     /// Deletes a live record for good; false if there is none.
@@ -286,6 +280,7 @@ impl Steered for Account {
             _ => {}
         }
         self.revision.fetch_add(1, Ordering::AcqRel);
+        self.tell(kind, id, change);
     }
 
     fn version_json(&self, kind: Kind, id: u64, modified_ms: i64) -> Option<Vec<u8>> {
@@ -304,6 +299,8 @@ impl Steered for Account {
     fn set(&self, name: &str, value: &Value) -> Result<bool, serde_json::Error> {
         match name {
             "search_lag_ms" => self.set_search_lag_ms(u32::deserialize(value)?),
+            // What the app's Developer Hub sets; null ends it.
+            "webhooks" => self.subscribe(Option::<Subscription>::deserialize(value)?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -54,6 +54,9 @@ pub struct Config {
     pub companies_listed_max: u32,
     /// How long an unused scroll lives, in milliseconds of the simulated clock.
     pub scroll_idle_ms: i64,
+    /// How long an event that was not taken waits before each further attempt, in
+    /// milliseconds.
+    pub webhook_waits_ms: Vec<u64>,
 }
 
 impl Default for Config {
@@ -83,6 +86,7 @@ impl Default for Config {
             default_version: "2.3".to_owned(),
             companies_listed_max: 10_000,
             scroll_idle_ms: 60_000,
+            webhook_waits_ms: vec![60_000],
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::intercom::config::Config;
 use crate::intercom::counters::Counters;
 use crate::intercom::http;
 use crate::intercom::kind::Kind;
+use crate::intercom::webhooks::Subscription;
 use crate::journal::Seen;
+use crate::outbox::{self, Delivery};
 use crate::server::{Port, Servers, dated};
 use crate::simulator::Faced;
 use crate::truth::{self, RecordVersion};
@@ -39,6 +41,7 @@ impl IntercomSim {
         let base_url = servers.answer(port, move |request| {
             dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
+        servers.run(outbox::deliver(Arc::clone(&account)));
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
             servers.answer(port, move |request| {
@@ -131,6 +134,11 @@ impl IntercomSim {
         self.account.reset_counters();
     }
 
+    /// Every attempt to deliver webhooks so far, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.account.webhooks.outbox.deliveries()
+    }
+
     /// Writes down every request from now on, until the end.
     pub fn begin_journal(&self) {
         self.account.journal.begin();
@@ -139,6 +147,18 @@ impl IntercomSim {
     /// The requests that were written down, in the order in which they came.
     pub fn journal(&self) -> Vec<Seen> {
         self.account.journal.seen()
+    }
+}
+
+/// Webhooks.
+impl IntercomSim {
+    /// Sets the address of the app's notifications and their topics, none of which are
+    /// all, as its Developer Hub does; a ping is sent.
+    pub fn subscribe(&self, url: &str, topics: &[&str]) {
+        self.account.subscribe(Some(Subscription {
+            url: url.to_owned(),
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        }));
     }
 }
 

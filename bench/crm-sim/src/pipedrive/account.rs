@@ -21,6 +21,7 @@ use crate::pipedrive::render::{
     Company, Dialect, Occasion, Projection, RECORD_BYTES, name_of, record,
 };
 use crate::pipedrive::schema::Schema;
+use crate::pipedrive::webhooks::Webhooks;
 use crate::records::{Population, Records, View};
 use crate::tokens::{Issued, Policy, Scopes, Tokens};
 
@@ -58,6 +59,7 @@ pub(crate) struct Account {
     pub(crate) faults: Faults<PathKind>,
     pub(crate) meter: Meter<PathKind>,
     pub(crate) journal: Journal,
+    pub(crate) webhooks: Webhooks,
     filters: Mutex<Filters>,
     /// How long a search does not see a change; 0 for none.
     search_lag_ms: AtomicU32,
@@ -95,6 +97,7 @@ impl Account {
             faults: Faults::default(),
             meter: Meter::default(),
             journal: Journal::default(),
+            webhooks: Webhooks::new(&config),
             filters: Mutex::default(),
             search_lag_ms: AtomicU32::default(),
             config,

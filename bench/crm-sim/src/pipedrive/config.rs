@@ -112,6 +112,9 @@ pub struct Config {
     pub v2_create_status: u16,
     /// Fields of the company's own, in place of the usual ones; empty takes those.
     pub custom_fields: Vec<CustomField>,
+    /// How long an event that was not taken waits before each further attempt, in
+    /// milliseconds.
+    pub webhook_waits_ms: Vec<u64>,
 }
 
 impl Default for Config {
@@ -160,6 +163,7 @@ impl Default for Config {
             v1_retires_ms: Some(V1_RETIRES_MS),
             v2_create_status: 201,
             custom_fields: Vec::new(),
+            webhook_waits_ms: vec![3_000, 30_000, 150_000],
         }
     }
 }

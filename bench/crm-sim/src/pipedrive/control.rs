@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::control::Steered;
+use crate::control::{Changed, Steered};
 use crate::faults::Faults;
 use crate::pipedrive::account::Account;
 use crate::pipedrive::counters::PathKind;
@@ -84,6 +84,10 @@ impl Steered for Account {
             changes: Vec::new(),
         };
         self.collection(kind).records.delete(id, write).is_some()
+    }
+
+    fn changed(&self, kind: Kind, id: u64, change: Changed, _columns: &[u16]) {
+        self.tell(kind, id, change);
     }
 
     fn version_json(&self, kind: Kind, id: u64, modified_ms: i64) -> Option<Vec<u8>> {

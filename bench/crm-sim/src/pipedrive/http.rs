@@ -252,6 +252,9 @@ impl Exchange<'_> {
             Route::CreateFilter => catalog::create_filter(account, self.body),
             Route::DeleteFilters => catalog::delete_filters(account, query),
             Route::Currencies => Ok(catalog::currencies()),
+            Route::Webhooks => Ok(catalog::webhooks(account)),
+            Route::CreateWebhook => catalog::create_webhook(account, self.body),
+            Route::DeleteWebhook(id) => catalog::delete_webhook(account, id),
             Route::WrongMethod => Err(Problem::wrong_method()),
             Route::Missing | Route::Authorize | Route::Token | Route::Revoke => {
                 Err(Problem::unknown_method())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::control::{self, Changes as _, Steered as _};
 use crate::journal::Seen;
+use crate::outbox::{self, Delivery};
 use crate::overlay::Changes;
 use crate::pipedrive::Rule;
 use crate::pipedrive::account::Account;
@@ -41,6 +42,7 @@ impl PipedriveSim {
         let base_url = servers.answer(port, move |request| {
             dated(Arc::clone(&api), http::respond(Arc::clone(&api), request))
         });
+        servers.run(outbox::deliver(Arc::clone(&account)));
         let control_url = control.map(|port| {
             let api = Arc::clone(&account);
             servers.answer(port, move |request| {
@@ -149,6 +151,11 @@ impl PipedriveSim {
     /// Sets every counter back, the maxima included.
     pub fn reset_counters(&self) {
         self.account.reset_counters();
+    }
+
+    /// Every attempt to deliver webhooks so far, oldest first.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.account.webhooks.outbox.deliveries()
     }
 
     /// Writes down every request from now on, until the end.

@@ -10,4 +10,5 @@ mod limits;
 mod lists;
 mod official_client;
 mod search;
+mod webhooks;
 mod writes;

@@ -7,4 +7,5 @@ mod hubspot;
 mod intercom;
 mod leadsquared;
 mod pipedrive;
+mod receiver;
 mod salesforce;

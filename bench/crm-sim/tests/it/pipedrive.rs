@@ -5,4 +5,5 @@ mod limits;
 mod lists;
 mod oauth;
 mod official_client;
+mod webhooks;
 mod writes;

@@ -8,6 +8,7 @@ mod bad_input;
 mod bodies;
 mod canaries;
 mod crash;
+mod endpoint;
 mod guests;
 mod hubspot;
 mod intercom;

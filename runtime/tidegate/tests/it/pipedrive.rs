@@ -34,7 +34,7 @@ fn faults(per_mille: u32) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_lands_of_pipedrive_is_the_simulators_truth() {
+async fn what_lands_of_pipedrive_on_s3_is_the_simulators_truth() {
     let tenth = truth::records(6_000) / 10;
     let simulator = PipedriveSim::start(Config {
         persons: 4 * tenth,
@@ -47,5 +47,5 @@ async fn what_lands_of_pipedrive_is_the_simulators_truth() {
         refresh_rotation: true,
         ..Config::default()
     });
-    truth::check(&PIPEDRIVE, Arc::new(simulator.await.unwrap())).await;
+    truth::check_on_s3(&PIPEDRIVE, Arc::new(simulator.await.unwrap())).await;
 }

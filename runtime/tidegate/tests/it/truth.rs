@@ -6,6 +6,7 @@ mod compare;
 mod lake;
 mod people;
 
+use crate::endpoint::Endpoint;
 use crate::oauth::authorize;
 use crate::site::{Site, SyncDocument, is_proof, proof_fragment, shown, summary};
 use compare::Differences;
@@ -14,6 +15,7 @@ use lake::Landed;
 use people::People;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tidegate_landing::target::Target;
 
 /// What is particular about a CRM.
 pub(crate) struct Crm {
@@ -97,6 +99,8 @@ pub(crate) fn records(small: u32) -> u32 {
     if is_proof() { 1_000_000 } else { small }
 }
 
+/// The limits are the simulator's; tests of them are elsewhere.
+const UNLIMITED: &str = "limit_scale: .inf";
 /// Rounds of changes after the history.
 const ROUNDS: u32 = 3;
 /// Between two runs, by the clock of a CRM that is behind ours: more than any look-back.
@@ -121,14 +125,34 @@ struct Figures {
 struct Proof<'a> {
     crm: &'a Crm,
     site: Site<Arc<dyn Simulator>>,
+    target: Arc<dyn Target>,
     people: People,
     landed: Vec<Landed>,
     figures: Figures,
 }
 
-/// Runs the whole proof on a simulator that was just started.
+/// Runs the whole proof on a simulator that was just started, into a directory.
 pub(crate) async fn check(crm: &Crm, simulator: Arc<dyn Simulator>) {
-    let mut proof = Proof::prepare(crm, simulator).await;
+    let site = connected(crm, simulator, UNLIMITED).await;
+    let target = site.lake();
+    check_at(crm, site, target).await;
+}
+
+/// The same, into a bucket.
+pub(crate) async fn check_on_s3(crm: &Crm, simulator: Arc<dyn Simulator>) {
+    let endpoint = Endpoint::find().await;
+    let prefix = format!("truth-{}-{}", crm.name, std::process::id());
+    let site = Site::around(simulator);
+    let document = endpoint.document(&prefix, "jsonl.zst");
+    write_documents(crm, &site, UNLIMITED, &document);
+    endpoint.admit(&site);
+    consent(&site).await;
+    let target = endpoint.target(&prefix);
+    check_at(crm, site, target).await;
+}
+
+async fn check_at(crm: &Crm, site: Site<Arc<dyn Simulator>>, target: Arc<dyn Target>) {
+    let mut proof = Proof::prepare(crm, site, target);
     let began_ms = proof.people.now_ms();
     proof.run("history", true).await;
     let mut last_ms = began_ms;
@@ -159,7 +183,15 @@ pub(crate) async fn connected(
     simulator: Arc<dyn Simulator>,
     broker: &str,
 ) -> Site<Arc<dyn Simulator>> {
-    let site = Site::around(Arc::clone(&simulator));
+    let site = Site::around(simulator);
+    let target = "{ url: 'file://{folder}/lake', format: jsonl.zst }";
+    write_documents(crm, &site, broker, target);
+    consent(&site).await;
+    site
+}
+
+fn write_documents(crm: &Crm, site: &Site<Arc<dyn Simulator>>, broker: &str, target: &str) {
+    let simulator = &*site.crm;
     let mut auth = format!("config: {}\n", crm.config);
     if let Some((client_id, client_secret)) = simulator.app() {
         site.write("client-secret", &client_secret);
@@ -184,18 +216,22 @@ pub(crate) async fn connected(
         connector: crm.name,
         auth: &auth,
         streams: &streams.concat(),
-        target: "{ url: 'file://{folder}/lake', format: jsonl.zst }",
+        target,
         batch: "{ rows_max: 200000 }",
     });
-    site.write_operator(&*simulator, broker);
-    if simulator.app().is_some() {
-        authorize(&site).await;
+    site.write_operator(simulator, broker);
+}
+
+/// A person consents, where one is asked.
+async fn consent(site: &Site<Arc<dyn Simulator>>) {
+    if site.crm.app().is_some() {
+        authorize(site).await;
     }
-    site
 }
 
 impl<'a> Proof<'a> {
-    async fn prepare(crm: &'a Crm, simulator: Arc<dyn Simulator>) -> Proof<'a> {
+    fn prepare(crm: &'a Crm, site: Site<Arc<dyn Simulator>>, target: Arc<dyn Target>) -> Proof<'a> {
+        let simulator = Arc::clone(&site.crm);
         let steer = |method: &str, path: &str, body: &Value| {
             simulator.steer(method, path, body).unwrap();
         };
@@ -203,7 +239,6 @@ impl<'a> Proof<'a> {
         steer("POST", "settings", &settings);
         let behind = json!({"clock_shift_ms": -crm.clock_behind_ms});
         steer("POST", "settings", &behind);
-        let site = connected(crm, Arc::clone(&simulator), "limit_scale: .inf").await;
         let per_mille = if is_proof() { 2 } else { 15 };
         for rule in (crm.faults)(per_mille) {
             steer("POST", "faults", &rule);
@@ -213,6 +248,7 @@ impl<'a> Proof<'a> {
             crm,
             people: People::new(simulator, crm),
             site,
+            target,
             landed,
             figures: Figures::default(),
         }
@@ -256,7 +292,6 @@ impl<'a> Proof<'a> {
         let mut differences = Differences::default();
         // Who goes on after a failure begins where the last checkpoint is, or anew.
         let once = failed == 0;
-        let target = self.site.lake();
         for (landed, stream) in self.landed.iter_mut().zip(self.crm.streams) {
             let unsettled = self.people.unsettled(stream);
             compare::compare(
@@ -264,7 +299,7 @@ impl<'a> Proof<'a> {
                 stream,
                 &unsettled,
                 (landed, once),
-                &target,
+                &self.target,
                 &mut differences,
             )
             .await;

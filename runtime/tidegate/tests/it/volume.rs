@@ -1,68 +1,10 @@
 //! A whole history on S3, read back by a reader that none of us wrote.
 
+use crate::endpoint::Endpoint;
 use crate::site::{Options, Site, is_proof, proof_fragment, rows, shown};
 use crm_sim::hubspot::Kind;
-use s3_local::S3Local;
 use std::fmt::Write as _;
 use std::process::Command;
-use std::sync::Arc;
-use tidegate_broker::dial::Dialer;
-use tidegate_landing::s3::{S3Config, S3Target};
-use tidegate_landing::target::Target;
-
-/// An S3 endpoint: the real server that `cargo ci` starts, or one in this process.
-struct Endpoint {
-    url: String,
-    bucket: String,
-    access_key: String,
-    secret_key: String,
-    _local: Option<(S3Local, tempfile::TempDir)>,
-}
-
-impl Endpoint {
-    async fn find() -> Endpoint {
-        let from = |name: &str| std::env::var(format!("TIDEGATE_TEST_S3_{name}")).ok();
-        if let Some(url) = from("ENDPOINT") {
-            return Endpoint {
-                url,
-                bucket: from("BUCKET").unwrap(),
-                access_key: from("ACCESS_KEY").unwrap(),
-                secret_key: from("SECRET_KEY").unwrap(),
-                _local: None,
-            };
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let local = S3Local::start(folder.path(), 0, "test", "test-secret")
-            .await
-            .unwrap();
-        local.create_bucket("lake").unwrap();
-        Endpoint {
-            url: local.endpoint(),
-            bucket: "lake".to_owned(),
-            access_key: "test".to_owned(),
-            secret_key: "test-secret".to_owned(),
-            _local: Some((local, folder)),
-        }
-    }
-
-    fn target(&self, prefix: &str) -> Arc<dyn Target> {
-        let origin = tidegate_broker::Origin::parse(&self.url).unwrap();
-        let dialer = Dialer::new(&tidegate_broker::Config::default())
-            .unwrap()
-            .reaching(&[origin]);
-        let config = S3Config {
-            endpoint: Some(self.url.clone()),
-            region: "us-east-1".to_owned(),
-            bucket: self.bucket.clone(),
-            prefix: prefix.to_owned(),
-            path_style: true,
-            access_key: self.access_key.clone(),
-            secret_key: self.secret_key.clone().into(),
-            session_token: None,
-        };
-        Arc::new(S3Target::connect(config, &dialer).unwrap())
-    }
-}
 
 async fn lands_whole(format: &str) {
     let contacts: u32 = if is_proof() { 1_000_000 } else { 25_000 };
@@ -75,18 +17,13 @@ async fn lands_whole(format: &str) {
     };
     let options = Options {
         stream: "mode: incremental, landing: append",
-        target: format!(
-            "{{ url: 's3://{}/{prefix}', format: {format}, endpoint: '{}', path_style: true, access_key: '${{file:{{folder}}/access}}', secret_key: '${{file:{{folder}}/secret}}' }}",
-            endpoint.bucket, endpoint.url
-        ),
+        target: endpoint.document(&prefix, format),
         batch: "{ rows_max: 400000 }",
         broker: "limit_scale: .inf",
         oauth: false,
     };
     let site = Site::new(crm, options).await;
-    site.write("access", &endpoint.access_key);
-    site.write("secret", &endpoint.secret_key);
-    site.allow_target(&endpoint.url);
+    endpoint.admit(&site);
     let summary = site.sync_to_end().await;
     assert_eq!(summary["rows"], contacts);
     let landed = rows(&endpoint.target(&prefix)).await;

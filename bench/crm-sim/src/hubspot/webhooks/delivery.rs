@@ -4,19 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::signature::{v1, v3};
 use super::{Batch, EVENTS_MAX, Webhooks};
 use crate::hubspot::account::Account;
+use crate::outbox::post;
 
 /// Attempts of one delivery at most, the first included.
 const ATTEMPTS_MAX: u32 = 11;
@@ -75,33 +69,17 @@ async fn attempt(account: &Account, mut batch: Batch) {
 }
 
 async fn send(account: &Account, url: &str, events: &[Value]) -> anyhow::Result<u16> {
-    let address = url::Url::parse(url)?;
-    let authority = address.authority().to_owned();
-    let port = address.port_or_known_default().unwrap_or(80);
-    let host = address.host_str().context("an address without a host")?;
-    let stream = TcpStream::connect((host, port)).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
     let body = Value::Array(events.to_vec()).to_string();
     let secret = &account.config.client_secret;
     let now_ms = account.clock.now_ms();
-    let target = match address.query() {
-        Some(query) => format!("{}?{query}", address.path()),
-        None => address.path().to_owned(),
-    };
-    let request = Request::post(target)
-        .header("host", authority)
-        .header("content-type", "application/json")
-        .header("user-agent", "HubSpot Connect 2.0 (simulated)")
-        .header("x-hubspot-request-timestamp", now_ms.to_string())
-        .header("x-hubspot-signature-v3", v3(secret, url, &body, now_ms))
-        .header("x-hubspot-signature", v1(secret, &body))
-        .header("x-hubspot-signature-version", "v1")
-        .body(Full::new(Bytes::from(body)))?;
-    let answer = sender.send_request(request).await?;
-    Ok(answer.status().as_u16())
+    let headers = vec![
+        ("user-agent", "HubSpot Connect 2.0 (simulated)".to_owned()),
+        ("x-hubspot-request-timestamp", now_ms.to_string()),
+        ("x-hubspot-signature-v3", v3(secret, url, &body, now_ms)),
+        ("x-hubspot-signature", v1(secret, &body)),
+        ("x-hubspot-signature-version", "v1".to_owned()),
+    ];
+    post(url, &headers, body).await
 }
 
 impl Webhooks {

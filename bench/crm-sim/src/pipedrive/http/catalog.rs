@@ -426,3 +426,26 @@ pub(super) fn currencies() -> Reply {
         currency(3, "GBP", "Pound Sterling", "£"),
     ]))
 }
+
+/// All subscriptions.
+pub(super) fn webhooks(account: &Account) -> Reply {
+    let data = account.subscriptions();
+    Reply::value(200, &json!({"status": "ok", "success": true, "data": data}))
+}
+
+/// A new subscription.
+pub(super) fn create_webhook(account: &Account, body: &[u8]) -> Result<Reply, Problem> {
+    let data = account.subscribe(body)?;
+    Ok(Reply::value(
+        201,
+        &json!({"status": "ok", "success": true, "data": data}),
+    ))
+}
+
+/// The end of a subscription.
+pub(super) fn delete_webhook(account: &Account, id: &str) -> Result<Reply, Problem> {
+    match account.unsubscribe(id) {
+        true => Ok(Reply::value(200, &json!({"status": "ok", "success": true}))),
+        false => Err(Problem::not_found("Webhook")),
+    }
+}

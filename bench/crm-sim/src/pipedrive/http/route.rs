@@ -38,6 +38,9 @@ pub(super) enum Route {
     CreateFilter,
     DeleteFilters,
     Currencies,
+    Webhooks,
+    CreateWebhook,
+    DeleteWebhook(String),
     WrongMethod,
     Missing,
 }
@@ -104,8 +107,13 @@ fn route(method: &str, rest: &[&str], dialect: Dialect) -> Route {
         ("POST", ["filters"]) if first => Route::CreateFilter,
         ("DELETE", ["filters"]) if first => Route::DeleteFilters,
         ("GET", ["currencies"]) if first => Route::Currencies,
+        ("GET", ["webhooks"]) if first => Route::Webhooks,
+        ("POST", ["webhooks"]) if first => Route::CreateWebhook,
+        ("DELETE", ["webhooks", id]) if first => Route::DeleteWebhook((*id).to_owned()),
         (_, ["itemSearch" | "pipelines" | "stages"]) => Route::WrongMethod,
-        (_, ["recents" | "users" | "filters" | "currencies"]) if first => Route::WrongMethod,
+        (_, ["recents" | "users" | "filters" | "currencies" | "webhooks"]) if first => {
+            Route::WrongMethod
+        }
         (_, [name, more @ ..]) => match name.strip_suffix("Fields").and_then(Kind::from_singular) {
             Some(Kind::Leads) | None => records(method, name, more, dialect),
             Some(kind) => fields(method, kind, more),
@@ -183,6 +191,7 @@ impl Route {
             | Route::CreateFilter
             | Route::DeleteFilters
             | Route::Currencies => PathKind::Account,
+            Route::Webhooks | Route::CreateWebhook | Route::DeleteWebhook(_) => PathKind::Webhooks,
             Route::WrongMethod | Route::Missing => PathKind::Unknown,
         }
     }
@@ -198,9 +207,11 @@ impl Route {
             | Route::Stages
             | Route::Filters
             | Route::Currencies => (20, 10),
-            Route::Create(_) | Route::Update(..) | Route::CreateField(_) | Route::CreateFilter => {
-                (10, 5)
-            }
+            Route::Create(_)
+            | Route::Update(..)
+            | Route::CreateField(_)
+            | Route::CreateFilter
+            | Route::CreateWebhook => (10, 5),
             Route::Delete(..)
             | Route::DeleteMany(_)
             | Route::DeleteField(..)
@@ -252,6 +263,11 @@ impl Route {
             Route::User(id) if id != "me" => vec!["users:read".to_owned(), "admin".to_owned()],
             Route::Pipelines | Route::Pipeline(_) | Route::Stages | Route::Stage(_) => {
                 let mut scopes = open("deals");
+                scopes.push("admin".to_owned());
+                scopes
+            }
+            Route::Webhooks | Route::CreateWebhook | Route::DeleteWebhook(_) => {
+                let mut scopes = open("webhooks");
                 scopes.push("admin".to_owned());
                 scopes
             }

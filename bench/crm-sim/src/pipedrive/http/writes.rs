@@ -8,7 +8,7 @@ use self::values::{Takes, custom, take};
 use super::lists::{gone_or_missing, related, rendered};
 use super::query::parse_id;
 use super::reply::Reply;
-use crate::control::Changes as _;
+use crate::control::{Changed, Changes as _, Steered as _};
 use crate::overlay::Changes;
 use crate::pipedrive::account::{Account, Collection};
 use crate::pipedrive::kind::Kind;
@@ -133,6 +133,7 @@ pub(super) fn create(
     let id = collection
         .records
         .create_blank(account.write(kind, now_ms, changes), |_, _| Changes::new());
+    account.changed(kind, id, Changed::Created, &[]);
     let status = match dialect {
         Dialect::First => 201,
         Dialect::Second => account.config.v2_create_status,
@@ -158,6 +159,7 @@ pub(super) fn update(
     if collection.records.edit(id, write).is_none() {
         return Err(gone_or_missing(collection, id));
     }
+    account.changed(kind, id, Changed::Edited, &[]);
     answer(account, collection, id, dialect, Occasion::Updated, 200)
 }
 

@@ -1,81 +1,13 @@
 //! Webhooks: who may set them up, what is told of which change, and what happens when a
 //! receiver does not take it.
 
-use std::sync::{Arc, Mutex};
-
 use crm_sim::hubspot::{Config, CrmSim, CustomType, Kind};
 use hyper::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+
+use crate::receiver::Receiver;
 
 use super::client::{Answer, call, post, send, start};
-
-/// A receiver that answers each delivery with the next of some statuses, the last one
-/// again and again.
-struct Receiver {
-    url: String,
-    received: Arc<Mutex<Vec<Value>>>,
-    _serving: JoinSet<()>,
-}
-
-impl Receiver {
-    async fn answering(statuses: &'static [u16]) -> Receiver {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hooks", listener.local_addr().unwrap());
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&received);
-        let mut serving = JoinSet::new();
-        serving.spawn(async move {
-            for number in 0.. {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut bytes = Vec::new();
-                let body = loop {
-                    let read = stream.read_buf(&mut bytes).await.unwrap();
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    if let Some(body) = whole(&text) {
-                        break body;
-                    }
-                    assert_ne!(read, 0, "the delivery broke off");
-                };
-                let events: Value = serde_json::from_str(&body).unwrap();
-                kept.lock()
-                    .unwrap()
-                    .extend(events.as_array().unwrap().clone());
-                let status = statuses[number.min(statuses.len() - 1)];
-                let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
-                stream.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        Receiver {
-            url,
-            received,
-            _serving: serving,
-        }
-    }
-
-    /// The first events, once there are this many.
-    async fn events(&self, count: usize) -> Vec<Value> {
-        loop {
-            let received = self.received.lock().unwrap().clone();
-            if received.len() >= count {
-                return received;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// The body of a request, once all of it is there.
-fn whole(text: &str) -> Option<String> {
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let lines = head.lines();
-    let length = lines
-        .filter_map(|line| line.strip_prefix("content-length: "))
-        .next();
-    (body.len() == length.unwrap().parse::<usize>().unwrap()).then(|| body.to_owned())
-}
 
 /// A request with the developer's key.
 async fn developer(sim: &CrmSim, method: Method, path: &str, body: &Value) -> Answer {
