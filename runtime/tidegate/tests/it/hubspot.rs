@@ -3,7 +3,7 @@
 mod associations;
 mod changes;
 
-use crate::truth::{self, Crm, Stream, at, common_faults};
+use crate::truth::{self, Crm, Stream, at, usual_faults};
 use crm_sim::hubspot::{Config, CrmSim, CustomType};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ const HUBSPOT: Crm = Crm {
 };
 
 fn faults(per_mille: u32) -> Vec<Value> {
-    let mut faults = common_faults(per_mille);
+    let mut faults = usual_faults(per_mille);
     faults.push(at(7, 2, &json!({"throttle": {"retry_after_s": 1}})));
     faults.push(at(11, 1, &json!("expire_token")));
     faults.push(at(23, 3, &json!({"short_page": 2})));

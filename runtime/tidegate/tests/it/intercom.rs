@@ -1,7 +1,7 @@
 //! Intercom, from its API to the lake.
 
 use crate::site::{is_proof, proof_fragment};
-use crate::truth::{self, Crm, Stream, at, common_faults};
+use crate::truth::{self, Crm, Stream, at, usual_faults};
 use crm_sim::intercom::{Config, IntercomSim, PathKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ const INTERCOM: Crm = Crm {
 };
 
 fn faults(per_mille: u32) -> Vec<Value> {
-    let mut faults = common_faults(per_mille);
+    let mut faults = usual_faults(per_mille);
     faults.push(at(7, 2, &json!({"throttle": {"retry_after_s": 1}})));
     if is_proof() {
         return faults;

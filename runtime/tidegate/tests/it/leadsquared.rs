@@ -1,6 +1,6 @@
 //! LeadSquared, from its API to the lake.
 
-use crate::truth::{self, Crm, Stream, at, common_faults};
+use crate::truth::{self, Crm, Stream, at, usual_faults};
 use crm_sim::leadsquared::{Config, LeadSquaredSim};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const LEADSQUARED: Crm = Crm {
 };
 
 fn faults(per_mille: u32) -> Vec<Value> {
-    let mut faults = common_faults(per_mille);
+    let mut faults = usual_faults(per_mille);
     faults.push(at(7, 2, &json!({"throttle": {"retry_after_s": null}})));
     faults
 }

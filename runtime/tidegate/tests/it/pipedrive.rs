@@ -2,7 +2,7 @@
 
 mod mapping;
 
-use crate::truth::{self, Crm, Stream, at, common_faults};
+use crate::truth::{self, Crm, Stream, at, usual_faults};
 use crm_sim::pipedrive::{Config, PipedriveSim};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const PIPEDRIVE: Crm = Crm {
 };
 
 fn faults(per_mille: u32) -> Vec<Value> {
-    let mut faults = common_faults(per_mille);
+    let mut faults = usual_faults(per_mille);
     faults.push(at(7, 2, &json!({"throttle": {"retry_after_s": 1}})));
     faults.push(at(11, 1, &json!("expire_token")));
     faults

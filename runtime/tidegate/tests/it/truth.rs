@@ -77,7 +77,7 @@ impl Stream {
 }
 
 /// Faults that every API knows, each for so many of a thousand requests.
-pub(crate) fn common_faults(per_mille: u32) -> Vec<Value> {
+pub(crate) fn usual_faults(per_mille: u32) -> Vec<Value> {
     let faults = [
         json!({"status": 500}),
         json!({"status": 502}),
