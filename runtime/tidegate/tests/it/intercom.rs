@@ -90,7 +90,12 @@ async fn conversations_are_read_one_by_one_at_the_limit_and_never_above_it() {
     };
     let window = u64::from(config.calls_per_minute.div_ceil(6));
     let simulator = Arc::new(IntercomSim::start(config).await.unwrap());
-    let site = truth::connected(&CONVERSATIONS, simulator.clone(), "limit_scale: 1.0").await;
+    let site = truth::connected(
+        &CONVERSATIONS,
+        Arc::<IntercomSim>::clone(&simulator),
+        "limit_scale: 1.0",
+    )
+    .await;
     simulator.reset_counters();
     simulator.begin_journal();
     let summary = site.sync_to_end().await;
