@@ -449,7 +449,7 @@ fn a_body_of_csv_stays_as_it_came_until_its_rows_are_written() {
     assert_eq!(summary.last_key.as_deref(), Some("k4999"));
     assert_eq!(summary.min_cursor.as_deref(), Some("5000"));
     assert_eq!(summary.max_cursor.as_deref(), Some("9999"));
-    let whole: Vec<String> = lines(&page).into_iter().collect();
+    let whole = lines(&page);
     assert_eq!(
         whole[89],
         format!(

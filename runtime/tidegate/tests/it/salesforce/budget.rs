@@ -91,7 +91,7 @@ async fn two_objects_are_kept_half_an_hour_fresh_within_10_000_calls_a_month() {
         &format!(
             "# Salesforce: {CALLS_A_MONTH} calls a month\n\n\
              {} records in two objects, read once and kept in sync for {days} simulated days, {runs_a_day} runs a day, each a process of its own: \
-             {counted} calls by the org's count, history ({history}) and token-free calls only; {} are left for anything else. \
+             {counted} calls by the org's count, {history} of them for the history, requests for tokens apart; {} are left for anything else. \
              A run cost {most_of_run} calls at most, the first of a day {most_of_first} (it also asks what the org offers). \
              Between two runs of the org's clock 40 records are edited, 4 created and 2 deleted; at the end the lake is the org's truth.\n\n\
              Freshness: a change is in the lake 30 minutes after it was made, and the run's time ({most_seconds:.1} s at most here), at the latest.\n\n\
