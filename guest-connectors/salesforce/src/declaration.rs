@@ -3,6 +3,7 @@
 use serde_json::json;
 use tidegate_sdk::{Auth, OAuthJwt, prelude::*};
 
+use crate::bayeux::STREAMING;
 use crate::{BASE, DAY_MS};
 
 /// Every org has a host of its own, which the token answer names; it may move, so it is
@@ -11,7 +12,7 @@ const INSTANCE: &str = "https://{token.instance_url}";
 
 /// What a blind connector has to know of answers: sizes, states, errors, and of
 /// deletes the ids, which are all that there is of them.
-const PAGING: [&str; 15] = [
+const PAGING: [&str; 27] = [
     "/totalSize",
     "/records/0/SystemModstamp",
     "/records/0/LastModifiedDate",
@@ -27,6 +28,19 @@ const PAGING: [&str; 15] = [
     "/earliestDateAvailable",
     "/deletedRecords",
     "/deletedRecords/*/*",
+    "/records/*/Id",
+    // Of events: what happened to which records, and nothing that is in them.
+    "/*/channel",
+    "/*/clientId",
+    "/*/successful",
+    "/*/error",
+    "/*/advice/reconnect",
+    "/*/ext/sfdc/failureReason",
+    "/*/data/event/replayId",
+    "/*/data/payload/ChangeEventHeader/changeType",
+    "/*/data/payload/ChangeEventHeader/commitTimestamp",
+    "/*/data/payload/ChangeEventHeader/recordIds",
+    "/*/data/payload/ChangeEventHeader/recordIds/*",
 ];
 
 pub(crate) fn manifest() -> Manifest {
@@ -56,6 +70,11 @@ pub(crate) fn manifest() -> Manifest {
                 .path(format!("{BASE}/queryAll"))
                 .path(format!("{BASE}/jobs/query"))
                 .path(format!("{BASE}/sobjects/")),
+        )
+        .endpoint(
+            Endpoint::data("streaming", INSTANCE)
+                .path(STREAMING)
+                .with_cookies(),
         )
         .endpoint(
             Endpoint::metadata("schema", INSTANCE)
@@ -88,6 +107,13 @@ pub(crate) fn manifest() -> Manifest {
         .limit(
             Limit::concurrent(25)
                 .bucket("default")
+                .scope(Scope::RemoteAccount),
+        )
+        // Held connections are counted apart from calls: 2,000 clients of an org at once
+        // in the larger editions.
+        .limit(
+            Limit::concurrent(2_000)
+                .bucket("streaming")
                 .scope(Scope::RemoteAccount),
         )
         .response_header("date")
@@ -143,6 +169,10 @@ fn config_schema() -> serde_json::Value {
             "look_back_s": {
                 "type": "integer", "minimum": 0, "default": 600,
                 "description": "Seconds that a run reads again, for transactions that commit late"
+            },
+            "live_check_s": {
+                "type": "integer", "minimum": 60, "default": 300,
+                "description": "Seconds between two looks of a live read for what no event told"
             }
         },
         "required": ["login"],

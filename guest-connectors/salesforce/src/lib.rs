@@ -1,10 +1,12 @@
 //! Salesforce objects, read without seeing a record: the host cuts them out of
 //! REST pages and Bulk results, the connector learns only where to go on.
 
+mod bayeux;
 mod bulk;
 mod catalog;
 mod declaration;
 mod deleted;
+mod live;
 mod planning;
 mod reading;
 mod refusal;
@@ -51,6 +53,8 @@ struct Config {
     compound_fields: bool,
     /// How long a transaction may have been open before it committed.
     look_back_s: u64,
+    /// How often a live read also looks by query for what no event told.
+    live_check_s: u64,
 }
 
 impl Default for Config {
@@ -65,6 +69,7 @@ impl Default for Config {
             window_records: None,
             compound_fields: false,
             look_back_s: 600,
+            live_check_s: 300,
         }
     }
 }
@@ -135,6 +140,15 @@ enum Position {
     Query,
     /// A Bulk job that was made.
     Job(Job),
+    /// Of a live slice: the last event that was taken, where one is known. All that
+    /// changed before the cursor's `until` was read.
+    Live {
+        replay: Option<i64>,
+        /// The time up to which all changes are known to have been read.
+        proven: u64,
+    },
+    /// Of a live slice: too much changed since `until` to be read beside events.
+    Behind,
     End,
 }
 

@@ -2,6 +2,7 @@
 
 use tidegate_sdk::{Span, epoch_ms, prelude::*};
 
+use crate::live;
 use crate::refusal::ask;
 use crate::schema;
 use crate::{BASE, DAY_MS, SECOND_MS, Salesforce, Slice, object_of_stream, soql};
@@ -28,6 +29,9 @@ pub(crate) fn plan(host: &Host, plan: &Plan<Salesforce>) -> Result<Vec<Partition
         let whole = slice(0, now_ms, None);
         return Ok(vec![Partition::new(format!("whole-{now_ms}"), whole)]);
     };
+    if plan.mode == SyncMode::Live {
+        return Ok(vec![live::plan(plan, field, &description, now_ms)]);
+    }
     let look_back_ms = plan.config.look_back_ms();
     match Span::of(plan, now_ms, look_back_ms, |end| end.cursor.until) {
         Span::Changed(window) => {
@@ -121,7 +125,7 @@ pub(crate) fn halves(slice: &Slice) -> Option<Vec<Partition<Slice>>> {
 
 /// The id follows from the bounds, so a saved cursor can never be taken for that of
 /// another slice.
-fn partition(slice: Slice) -> Partition<Slice> {
+pub(crate) fn partition(slice: Slice) -> Partition<Slice> {
     let kind = if slice.history { "history" } else { "changes" };
     let (since, until) = (slice.since, slice.until);
     Partition::new(format!("{kind}-{since}-{until}"), slice).window(Window { since, until })

@@ -6,7 +6,9 @@ use tidegate_sdk::prelude::*;
 use crate::deleted::{self, Listed};
 use crate::refusal::{Refusal, ask};
 use crate::soql::Query;
-use crate::{BASE, Cursor, Position, Salesforce, Slice, bulk, object_of_stream, planning, schema};
+use crate::{
+    BASE, Cursor, Position, Salesforce, Slice, bulk, live, object_of_stream, planning, schema,
+};
 
 pub(crate) fn read(host: &Host, read: &Read<Salesforce>) -> Result<Outcome<Salesforce>, Failure> {
     let walk = Walk {
@@ -15,11 +17,16 @@ pub(crate) fn read(host: &Host, read: &Read<Salesforce>) -> Result<Outcome<Sales
         object: object_of_stream(&read.stream)?,
         slice: &read.partition.slice,
     };
+    if live::is_live(walk.slice) {
+        return live::read(host, read, walk.object);
+    }
     let Some(cursor) = &read.cursor else {
         return walk.start();
     };
     match &cursor.position {
-        Position::End => Ok(Outcome::Done(cursor.clone())),
+        Position::End | Position::Live { .. } | Position::Behind => {
+            Ok(Outcome::Done(cursor.clone()))
+        }
         Position::Job(job) => bulk::resume(&walk, job.clone(), cursor.deletes),
         Position::Query => walk.resume(None, cursor.deletes),
         Position::After(id) => walk.resume(Some(id.clone()), cursor.deletes),
@@ -119,12 +126,7 @@ impl Walk<'_> {
             })
         };
         let next = |id: &str| self.cursor(Position::After(id.to_owned()), deletes);
-        // Query answers say more of a record than its fields.
-        let how = fields
-            .iter()
-            .fold(self.kept(Extraction::json("/records")), |how, field| {
-                how.project(format!("/{field}"))
-            });
+        let how = self.of_query(fields);
         let pages = Pages::new(self.host, &self.read.stream, how);
         let ended = pages.by_key(Some("/totalSize"), start, fetch, next);
         match (ended, too_much) {
@@ -136,6 +138,13 @@ impl Walk<'_> {
             }
             (ended, _) => Ok(ended?.or_done(Cursor::end(self.slice.until, deletes))),
         }
+    }
+
+    /// How records are cut out of query answers, which say more of them than the fields.
+    pub(crate) fn of_query(&self, fields: &[String]) -> Extraction {
+        let whole = self.kept(Extraction::json("/records"));
+        let project = |how: Extraction, field: &String| how.project(format!("/{field}"));
+        fields.iter().fold(whole, project)
     }
 
     /// How records are told apart, in pages of both kinds.
@@ -178,8 +187,12 @@ impl Walk<'_> {
     }
 
     fn page(&self, query: &Query<'_>) -> Result<Result<Body, Refusal>, Failure> {
+        self.ask_for(&query.ordered())
+    }
+
+    pub(crate) fn ask_for(&self, query: &str) -> Result<Result<Body, Refusal>, Failure> {
         let request = Request::get("data", format!("{BASE}/queryAll"))
-            .query("q", query.ordered())
+            .query("q", query)
             .auth(self.read.config.auth.name());
         Ok(ask(self.host, &request)?.map(|response| response.body))
     }

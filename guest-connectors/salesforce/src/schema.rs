@@ -72,6 +72,11 @@ impl Description {
         };
         let stream = stream.incremental(format!("/{cursor}"));
         let flag_moves_cursor = self.is_flagged() && cursor != "CreatedDate";
+        // History objects have no change events; which others have, the org chooses.
+        let stream = match self.replicateable && flag_moves_cursor {
+            true => stream.live(),
+            false => stream,
+        };
         if self.replicateable || flag_moves_cursor {
             stream.with_deletes()
         } else {

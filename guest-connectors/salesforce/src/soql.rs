@@ -6,6 +6,8 @@ use crate::Slice;
 
 /// Bytes of a query in a URL: Salesforce refuses URIs of more than 16,384.
 const ENCODED_BYTES_MAX: usize = 15_500;
+/// Ids of one query; its records are one page in any case.
+const IDS_AT_ONCE_MAX: usize = 200;
 
 /// A query for the records of a slice, behind an id where one is given.
 pub(crate) struct Query<'a> {
@@ -37,16 +39,34 @@ impl Query<'_> {
 
     /// Whether the ordered form fits into a URL.
     pub(crate) fn fits_url(&self) -> bool {
-        let encoded = |byte: u8| {
-            if byte.is_ascii_alphanumeric() || byte == b'_' {
-                1
-            } else {
-                3
-            }
-        };
-        let bytes: usize = self.ordered().bytes().map(encoded).sum();
-        bytes <= ENCODED_BYTES_MAX
+        encoded_bytes(&self.ordered()) <= ENCODED_BYTES_MAX
     }
+}
+
+fn encoded_bytes(text: &str) -> usize {
+    let encoded = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            1
+        } else {
+            3
+        }
+    };
+    text.bytes().map(encoded).sum()
+}
+
+/// Records by their ids, deleted ones among them.
+pub(crate) fn by_ids(object: &str, fields: &[String], ids: &[String]) -> String {
+    let ids: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
+    let condition = format!("Id IN ({})", ids.join(","));
+    let query = select(&fields.join(","), object, &[condition]);
+    format!("{query} ORDER BY Id")
+}
+
+/// How many ids fit into the URL of such a query; none where the fields leave no room.
+pub(crate) fn ids_at_once(object: &str, fields: &[String]) -> usize {
+    const ID_BYTES: usize = 18 + 3 * 3; // quotes and a comma, encoded
+    let room = ENCODED_BYTES_MAX.saturating_sub(encoded_bytes(&by_ids(object, fields, &[])));
+    (room / ID_BYTES).min(IDS_AT_ONCE_MAX)
 }
 
 /// How many records a slice has.

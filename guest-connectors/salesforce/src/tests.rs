@@ -4,6 +4,7 @@
 mod bulk;
 mod deleted;
 mod describing;
+mod live;
 mod org;
 mod planning;
 mod reading;

@@ -51,6 +51,15 @@ pub enum Decision {
 }
 
 impl BatchPolicy {
+    /// The same, but sealed at this age (milliseconds) at the latest.
+    #[must_use]
+    pub fn at_most(self, age_max_ms: u64) -> BatchPolicy {
+        BatchPolicy {
+            age_max_ms: self.age_max_ms.min(age_max_ms),
+            ..self
+        }
+    }
+
     /// Whether the open batch is full.
     pub fn decide(&self, open: OpenBatch) -> Decision {
         let Some(age_ms) = open.age_ms else {
@@ -67,6 +76,14 @@ impl BatchPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_live_read_is_sealed_sooner_and_never_later() {
+        let policy = BatchPolicy::default();
+        assert_eq!(policy.at_most(15_000).age_max_ms, 15_000);
+        assert_eq!(policy.at_most(15_000).rows_max, policy.rows_max);
+        assert_eq!(policy.at_most(90_000).age_max_ms, 60_000);
+    }
 
     #[test]
     fn a_batch_is_sealed_by_whichever_bound_it_meets_first() {

@@ -245,7 +245,7 @@ impl Contract {
             });
         }
         if let Some(from) = &self.cursor_field
-            && mode == Mode::Incremental
+            && mode != Mode::FullRefresh
             && (found.cursor_field.as_ref() != Some(from) || is_gone(from))
         {
             broken.push(SchemaChange::CursorChanged {

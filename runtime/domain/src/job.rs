@@ -137,6 +137,10 @@ pub struct Job {
     /// Workers in a row that were lost while they held it.
     #[serde(default)]
     pub lost: u32,
+    /// Whether it has no end of its own. Nobody would ask for it again, so whatever fails
+    /// is tried again, what needs a person included.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
     /// Whether it was given up because its workers kept being lost.
     #[serde(default)]
     pub poisoned: bool,
@@ -276,6 +280,12 @@ pub enum JobRequest {
         stream: StreamName,
         /// This span.
         window: WindowSpec,
+    },
+    /// Read what changes as it changes, with cursors of its own, for as long as the
+    /// sync wants it.
+    Live {
+        /// Of this stream.
+        stream: StreamName,
     },
 }
 
@@ -438,6 +448,7 @@ impl Job {
                 .collect(),
             fruitless: BTreeMap::new(),
             lost: 0,
+            live: false,
             poisoned: false,
             generations: BTreeMap::new(),
             stop: None,

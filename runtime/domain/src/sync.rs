@@ -11,6 +11,9 @@ pub enum Mode {
     FullRefresh,
     /// Everything once, then what changed.
     Incremental,
+    /// As incremental, and beside it what changes as it changes, in a log of its own
+    /// that is read for as long as the sync is there.
+    Live,
 }
 
 /// How rows land.

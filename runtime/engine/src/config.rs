@@ -106,8 +106,15 @@ impl RetentionConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
-    /// Jobs that run at once.
+    /// Jobs that run at once, live ones apart.
     pub jobs_max: u32,
+    /// Live jobs that run at once: streams that are followed as they change. Each holds
+    /// a connection and an instance. Where there are more, they take turns.
+    pub live_jobs_max: u32,
+    /// Of one tenant.
+    pub tenant_live_jobs_max: u32,
+    /// Milliseconds that a live job keeps a place for which others wait.
+    pub live_turn_ms: u64,
     /// Of one tenant, unless the tenant has a cap of its own.
     pub tenant_jobs_max: u32,
     /// Of one connection, unless its document sets a cap.
@@ -124,6 +131,9 @@ impl Default for WorkerConfig {
     fn default() -> WorkerConfig {
         WorkerConfig {
             jobs_max: 32,
+            live_jobs_max: 64,
+            tenant_live_jobs_max: 32,
+            live_turn_ms: 60_000,
             tenant_jobs_max: 16,
             connection_jobs_max: 4,
             connector_jobs_max: 32,
@@ -139,6 +149,14 @@ impl WorkerConfig {
             tenant_jobs_max: self.tenant_jobs_max,
             connection_jobs_max: self.connection_jobs_max,
             connector_jobs_max: self.connector_jobs_max,
+        }
+    }
+
+    pub(crate) fn live_caps(&self) -> Caps {
+        Caps {
+            tenant_jobs_max: self.tenant_live_jobs_max,
+            connection_jobs_max: self.tenant_live_jobs_max,
+            connector_jobs_max: self.live_jobs_max,
         }
     }
 

@@ -9,9 +9,10 @@ use tidegate_domain::id::{JobId, StreamName, SyncId, TenantId};
 use tidegate_domain::job::{Class, Job, JobRequest, Trigger};
 use tidegate_domain::schedule::Schedule;
 use tidegate_domain::spec::{StreamSpec, SyncSpec, WhenRunning, WindowSpec};
+use tidegate_domain::sync::Mode;
 use tidegate_store::clock::now_ms;
 use tidegate_store::control::ControlStore;
-use tidegate_store::queue::{Enqueue, MAIN_TRACK, NewJob};
+use tidegate_store::queue::{Enqueue, LIVE_SUFFIX, MAIN_TRACK, NewJob};
 
 /// A new job's id.
 pub fn new_job_id() -> JobId {
@@ -37,6 +38,8 @@ pub async fn job_for(
     let connector = documents::digest(&spec.connection, &connection)?;
     let (request, track, class, streams) = shape(&spec, request)?;
     let mut job = Job::new(streams);
+    let is_live = matches!(request, JobRequest::Live { .. });
+    job.live = is_live;
     job.trace = trace::current();
     Ok(Enqueue {
         job: NewJob {
@@ -50,7 +53,8 @@ pub async fn job_for(
             request,
             job,
         },
-        attach: spec.when_running == WhenRunning::Attach,
+        // A second live job would wait for an end that does not come.
+        attach: spec.when_running == WhenRunning::Attach || is_live,
     })
 }
 
@@ -82,6 +86,17 @@ fn shape(spec: &SyncSpec, request: JobRequest) -> Result<Shape, Error> {
             let streams = vec![stream.clone()];
             let request = JobRequest::Backfill { stream, window };
             (request, track, Class::History, streams)
+        }
+        JobRequest::Live { stream } => {
+            if stream_of(spec, &stream)?.mode != Mode::Live {
+                return Err(Error::setting(
+                    format!("stream {stream}"),
+                    "is not of mode live; set its mode first",
+                ));
+            }
+            let track = log_of_live(&stream)?.to_string();
+            let streams = vec![stream.clone()];
+            (JobRequest::Live { stream }, track, Class::Live, streams)
         }
     })
 }
@@ -131,6 +146,17 @@ pub(crate) fn log_of_backfill(
         Error::setting(
             "stream",
             "its name is too long for a backfill, which adds to it",
+        )
+    })
+}
+
+/// The log that a live read lands in, beside the stream's own, so that neither waits
+/// for the other (`Account.live`). It is the name of its track, too.
+pub(crate) fn log_of_live(stream: &StreamName) -> Result<StreamName, Error> {
+    StreamName::parse(format!("{stream}{LIVE_SUFFIX}")).map_err(|_| {
+        Error::setting(
+            "stream",
+            "its name is too long for a live read, which adds to it",
         )
     })
 }

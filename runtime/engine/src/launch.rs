@@ -2,9 +2,10 @@
 //! command line reads from a file, the service reads from its store.
 
 use crate::documents;
-use crate::enqueue::log_of_backfill;
+use crate::enqueue::{log_of_backfill, log_of_live};
 use crate::error::Error;
 use crate::joblog::JobLog;
+use crate::lag::Lag;
 use crate::node::{Node, runs_blind};
 use crate::progress::Progress;
 use crate::source::Source;
@@ -18,13 +19,16 @@ use tidegate_broker::{Connection, OauthApp};
 use tidegate_domain::id::{ConnectionId, Sha256, SyncId, TenantId};
 use tidegate_domain::job::{Class, JobRequest};
 use tidegate_domain::spec::{self, Problem, SyncSpec, TargetSpec};
-use tidegate_domain::sync::{Landing, Mode};
+use tidegate_domain::sync::{Landing, Mode, Window};
 use tidegate_landing::target::Target;
 use tidegate_sandbox::Connector;
 use tidegate_store::control::ConnectorState;
 use tidegate_store::flow::RequestOrigin;
 use tidegate_store::queue::QueuedJob;
 use tokio_util::sync::CancellationToken;
+
+/// How old a batch of a live read may become, in milliseconds.
+const LIVE_BATCH_MS: u64 = 15_000;
 
 /// A run that is ready to start.
 pub(crate) struct Launched {
@@ -39,6 +43,8 @@ pub(crate) struct Frame {
     pub(crate) stop: CancellationToken,
     pub(crate) progress: Arc<Progress>,
     pub(crate) log: Arc<JobLog>,
+    /// What a live job says of its lag.
+    pub(crate) lag: Option<Arc<Lag>>,
 }
 
 impl Node {
@@ -205,7 +211,8 @@ impl Node {
         let (tenant, sync) = (&queued.row.tenant, &queued.row.sync);
         let source = self.source(tenant, &spec.connection, queued.class).await?;
         let target = self.stored_target(tenant, sync, &spec.target).await?;
-        let specs = specs(spec, &queued.request)?;
+        let specs = specs(spec, queued)?;
+        let is_live = matches!(queued.request, JobRequest::Live { .. });
         let context = SyncContext {
             source,
             sync: sync.clone(),
@@ -215,12 +222,16 @@ impl Node {
             staging: Arc::clone(&self.staging),
             spool_dir: self.spool_dir.clone(),
             format: spec.target.format,
-            policy: spec.batch,
+            policy: match is_live {
+                true => spec.batch.at_most(LIVE_BATCH_MS),
+                false => spec.batch,
+            },
             schema_policy: spec.schema_policy,
             discovery_ms: self.config.discovery_ms,
             lease_ms: self.config.lease_ms,
             stop: frame.stop,
             progress: frame.progress,
+            lag: frame.lag,
             log: Some(frame.log),
             origin: Some(RequestOrigin {
                 job: queued.row.id.clone(),
@@ -261,8 +272,8 @@ fn identity(settings: &TargetSettings) -> Vec<u8> {
     bytes
 }
 
-fn specs(spec: &SyncSpec, request: &JobRequest) -> Result<Vec<StreamSpec>, Error> {
-    match request {
+fn specs(spec: &SyncSpec, queued: &QueuedJob) -> Result<Vec<StreamSpec>, Error> {
+    match &queued.request {
         JobRequest::Sync | JobRequest::Resync { .. } => {
             Ok(spec.streams.iter().map(StreamSpec::from).collect())
         }
@@ -283,6 +294,24 @@ fn specs(spec: &SyncSpec, request: &JobRequest) -> Result<Vec<StreamSpec>, Error
                 ..StreamSpec::from(found)
             }])
         }
+        JobRequest::Live { stream } => {
+            let mut streams = spec.streams.iter();
+            let wanted = |spec: &&spec::StreamSpec| spec.name == *stream && spec.mode == Mode::Live;
+            let Some(found) = streams.find(wanted) else {
+                return Ok(Vec::new()); // who runs it ends it
+            };
+            Ok(vec![StreamSpec {
+                log: log_of_live(stream)?,
+                mode: Mode::Live,
+                // What was there before is the matter of the sync's own runs.
+                window: Some(Window {
+                    since_ms: queued.row.created_at_ms,
+                    until_ms: u64::MAX,
+                }),
+                partitions_max: 1,
+                ..StreamSpec::from(found)
+            }])
+        }
     }
 }
 
@@ -291,7 +320,10 @@ impl From<&spec::StreamSpec> for StreamSpec {
         StreamSpec {
             name: spec.name.clone(),
             log: spec.name.clone(),
-            mode: spec.mode,
+            mode: match spec.mode {
+                Mode::Live => Mode::Incremental,
+                mode => mode,
+            },
             landing: spec.landing,
             fields: spec.fields.clone(),
             window: spec.window.map(spec::WindowSpec::window),

@@ -18,6 +18,7 @@ pub mod finished;
 pub mod joblog;
 mod kept;
 pub mod keys;
+pub mod lag;
 mod landed;
 mod launch;
 mod limits;

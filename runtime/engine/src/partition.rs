@@ -122,7 +122,8 @@ impl Reading {
             partition.planned.id.clone(),
             self.sync.spool_dir.clone(),
         );
-        let sink = PartitionSink::new(writer, self.sync.stop.clone(), Arc::clone(counters));
+        let (stop, lag) = (self.sync.stop.clone(), self.sync.lag.clone());
+        let sink = PartitionSink::new(writer, stop, Arc::clone(counters), lag);
         let id = partition.planned.id.as_str();
         let context = self.sync.call(&self.spec.name, Some(id));
         let request = ReadRequest {

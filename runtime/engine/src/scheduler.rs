@@ -1,6 +1,8 @@
 //! Makes jobs when schedules are due, and sweeps what is too old. A schedule that was
 //! missed fires once.
 
+mod live;
+
 use crate::documents;
 use crate::enqueue;
 use crate::error::Error;
@@ -20,6 +22,8 @@ const DUE_MAX: u32 = 100;
 const LOOK_MS_MAX: u64 = 1_000;
 /// After this long a schedule that could not be fired is looked at again.
 const RETRY_MS: u64 = 60_000;
+/// Between two looks for streams of mode live that nobody follows.
+const LIVE_EVERY: Duration = Duration::from_secs(2);
 /// Between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// A grant that was not renewed for so long is: providers let idle ones lapse after
@@ -32,12 +36,17 @@ const IDLE_GRANTS_MAX: usize = 100;
 pub struct Scheduler {
     node: Arc<Node>,
     worker: Handle,
+    live: live::Keeper,
 }
 
 impl Scheduler {
     /// A scheduler that wakes `worker` when it made a job.
     pub fn new(node: Arc<Node>, worker: Handle) -> Scheduler {
-        Scheduler { node, worker }
+        Scheduler {
+            node,
+            worker,
+            live: live::Keeper::default(),
+        }
     }
 
     /// Runs until `shutdown`. Whatever it was doing is a transaction that happened or
@@ -46,8 +55,8 @@ impl Scheduler {
         shutdown.run_until_cancelled(self.run_forever()).await;
     }
 
-    async fn run_forever(&self) {
-        let mut sweep_at = Instant::now();
+    async fn run_forever(mut self) {
+        let (mut sweep_at, mut live_at) = (Instant::now(), Instant::now());
         loop {
             let look_at_ms = match self.fire_due().await {
                 Ok(look_at_ms) => look_at_ms,
@@ -56,6 +65,12 @@ impl Scheduler {
                     now_ms() + LOOK_MS_MAX
                 }
             };
+            if Instant::now() >= live_at {
+                live_at = Instant::now() + LIVE_EVERY;
+                if let Err(error) = self.live.look(&self.node, &self.worker).await {
+                    tracing::error!(error = %error.chain(), "streams of mode live cannot be read");
+                }
+            }
             if Instant::now() >= sweep_at {
                 sweep_at = Instant::now() + SWEEP_EVERY;
                 self.sweep().await;

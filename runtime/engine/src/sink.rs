@@ -1,6 +1,7 @@
 //! The sandbox's sink over landing's partition writer: what a guest emits and saves
 //! goes into the stream's open batch.
 
+use crate::lag::Lag;
 use crate::progress::Counters;
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(crate) struct PartitionSink {
     writer: PartitionWriter,
     stop: CancellationToken,
     counters: Arc<Counters>,
+    lag: Option<Arc<Lag>>,
     saves: u64,
     yield_at: Instant,
 }
@@ -30,11 +32,13 @@ impl PartitionSink {
         writer: PartitionWriter,
         stop: CancellationToken,
         counters: Arc<Counters>,
+        lag: Option<Arc<Lag>>,
     ) -> Self {
         PartitionSink {
             writer,
             stop,
             counters,
+            lag,
             saves: 0,
             yield_at: Instant::now() + TURN,
         }
@@ -73,6 +77,12 @@ impl Sink for PartitionSink {
             Directive::YieldSoon
         } else {
             Directive::Proceed
+        }
+    }
+
+    fn lag(&mut self, lag_ms: u64) {
+        if let Some(lag) = &self.lag {
+            lag.tell(lag_ms);
         }
     }
 

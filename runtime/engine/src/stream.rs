@@ -6,6 +6,7 @@ use crate::discovery::Known;
 use crate::drift::Drift;
 use crate::error::Error;
 use crate::joblog::JobLog;
+use crate::lag::Lag;
 use crate::partition::{Ended, Reading};
 use crate::progress::Progress;
 use crate::source::Source;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tidegate_broker::Keyring;
 use tidegate_domain::Fault;
 use tidegate_domain::batch::BatchPolicy;
@@ -33,12 +35,16 @@ use tidegate_store::Store;
 use tidegate_store::clock::now_ms;
 use tidegate_store::flow::RequestOrigin;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 /// Bounds of a wait that a guest asks for, in milliseconds.
 const WAIT_MS_MIN: u64 = 100;
 const WAIT_MS_MAX: u64 = 7 * 24 * 60 * 60 * 1000;
+/// A live read that ends sooner is planned again only after a rest.
+const LIVE_ROUND_MIN: Duration = Duration::from_secs(1);
+const LIVE_REST_MS: u64 = 1_000;
 
 /// A stream as a sync asks for it.
 #[derive(Clone, Debug)]
@@ -94,6 +100,8 @@ pub struct SyncContext {
     pub stop: CancellationToken,
     /// Live figures.
     pub progress: Arc<Progress>,
+    /// Where a live read tells how far it is.
+    pub lag: Option<Arc<Lag>>,
     /// Where guests write; none hands their lines to `tracing`.
     pub log: Option<Arc<JobLog>>,
     /// The job and its attempt, for the record of requests.
@@ -234,9 +242,26 @@ async fn read_all(
         writer: writer.clone(),
         counters: context.progress.stream(&spec.name),
     };
-    let state = prepare(spec, &reading, writer.state()).await?;
+    loop {
+        let since = Instant::now();
+        let outcome = read_once(&reading, writer).await?;
+        if spec.mode != Mode::Live || outcome != StreamOutcome::Succeeded {
+            return Ok(outcome);
+        }
+        // A live read that ends wants to be planned anew, but not all the time.
+        if since.elapsed() < LIVE_ROUND_MIN {
+            let until_ms = bounded_wait(now_ms() + LIVE_REST_MS);
+            return Ok(StreamOutcome::Parked { until_ms });
+        }
+    }
+}
+
+/// One plan, to its end.
+async fn read_once(reading: &Reading, writer: &WriterHandle) -> Result<StreamOutcome, Error> {
+    let spec = &reading.spec;
+    let state = prepare(spec, reading, writer.state()).await?;
     tracing::debug!(stream = %spec.name, generation = state.generation, run = state.run, "reading");
-    let outcome = match read_partitions(&reading, spec.partitions_max).await {
+    let outcome = match read_partitions(reading, spec.partitions_max).await {
         // What the cursor pointed at is gone: the next run reads everything anew.
         Err(error) if error.fault() == Fault::StaleCursor => {
             tracing::event!(target: "metric", tracing::Level::INFO, connector.rewind.count = 1u64);

@@ -11,10 +11,12 @@ pub use attempt_report::{AttemptReport, StreamAttempt};
 
 use crate::config::WorkerConfig;
 use crate::error::Error;
+use crate::lag::{Lags, Of};
 use crate::node::Node;
 use crate::progress::{Figures, Progress};
 use caps::ConnectionCaps;
 use job_run::JobRun;
+pub(crate) use job_run::live_stream;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,7 +37,7 @@ const TICK: Duration = Duration::from_millis(500);
 const LOOK_MS_MAX: u64 = 1_000;
 /// Changes of jobs that a slow listener may lag behind before it misses some.
 const CHANGES_KEPT: usize = 1_024;
-/// Requests to one job that may wait: there are only three.
+/// Requests to one job that may wait: there are only four.
 const ASKS: usize = 8;
 
 /// Runs jobs until it is told to stop.
@@ -91,6 +93,8 @@ enum Ask {
     Cancel,
     /// To checkpoint and be given back.
     Drain,
+    /// To checkpoint and be given back, behind those that wait.
+    Turn,
     /// To end without a word: the job is another's.
     Lost,
 }
@@ -100,6 +104,7 @@ struct Shared {
     node: Arc<Node>,
     claim_ms: u64,
     wake: Notify,
+    lags: Lags,
     running: Mutex<HashMap<JobId, Running>>,
     changes: broadcast::Sender<JobChange>,
 }
@@ -111,6 +116,7 @@ struct Running {
     progress: Arc<Progress>,
     started_at_ms: u64,
     epoch: u64,
+    is_live: bool,
 }
 
 /// A running job's time, as far as it was charged.
@@ -129,6 +135,7 @@ impl Worker {
             node,
             claim_ms: config.claim_ms,
             wake: Notify::new(),
+            lags: Lags::default(),
             running: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_KEPT),
         });
@@ -177,8 +184,8 @@ impl Worker {
     async fn claim_due(&mut self, shutdown: &CancellationToken) -> u64 {
         loop {
             let latest = now_ms() + LOOK_MS_MAX;
-            let free = (self.config.jobs_max as usize).saturating_sub(self.tasks.len());
-            if free == 0 || shutdown.is_cancelled() {
+            let free = self.free();
+            if (free.jobs == 0 && free.live == 0) || shutdown.is_cancelled() {
                 return latest;
             }
             match self.claim_some(free).await {
@@ -194,7 +201,18 @@ impl Worker {
         }
     }
 
-    async fn claim_some(&mut self, free: usize) -> Result<Claimed, Error> {
+    /// Places that nobody has; live jobs have their own.
+    fn free(&self) -> Free {
+        let running = self.shared.running();
+        let live = running.values().filter(|running| running.is_live).count();
+        let jobs = running.len() - live;
+        Free {
+            jobs: (self.config.jobs_max as usize).saturating_sub(jobs),
+            live: (self.config.live_jobs_max as usize).saturating_sub(live),
+        }
+    }
+
+    async fn claim_some(&mut self, free: Free) -> Result<Claimed, Error> {
         let store = Arc::clone(&self.shared.node.store);
         let mut found = store.candidates(now_ms()).await?;
         // After a sleep of the machine the claims of what runs here have run out. Their
@@ -222,14 +240,18 @@ impl Worker {
         })
     }
 
-    async fn pick(&mut self, found: &Candidates, free: usize) -> Result<Vec<JobId>, Error> {
+    async fn pick(&mut self, found: &Candidates, free: Free) -> Result<Vec<JobId>, Error> {
         let store = &*self.shared.node.store;
-        let mut connection_maxima = Vec::with_capacity(found.due.len());
-        for candidate in &found.due {
+        let of = |list: &'_ [Candidate], is_live: bool| -> Vec<Candidate> {
+            let chosen = list.iter().filter(|it| it.is_live == is_live);
+            chosen.cloned().collect()
+        };
+        let candidates = of(&found.due, false);
+        let mut connection_maxima = Vec::with_capacity(candidates.len());
+        for candidate in &candidates {
             connection_maxima.push(self.caps.of(store, candidate).await?);
         }
-        let due: Vec<Entry<'_>> = found
-            .due
+        let due: Vec<Entry<'_>> = candidates
             .iter()
             .zip(connection_maxima)
             .map(|(candidate, connection_jobs_max)| Entry {
@@ -237,10 +259,29 @@ impl Worker {
                 ..entry(candidate)
             })
             .collect();
-        let running: Vec<Entry<'_>> = found.running.iter().map(entry).collect();
-        let picked = self.shares.pick(&due, &running, self.config.caps(), free);
-        let ids = picked.into_iter().map(|at| found.due[at].id.clone());
-        Ok(ids.collect())
+        let running = of(&found.running, false);
+        let running: Vec<Entry<'_>> = running.iter().map(entry).collect();
+        let picked = self
+            .shares
+            .pick(&due, &running, self.config.caps(), free.jobs);
+        let mut ids: Vec<JobId> = picked
+            .into_iter()
+            .map(|at| candidates[at].id.clone())
+            .collect();
+        // A live job goes on for days: counted with the others, it would keep them out.
+        let candidates = of(&found.due, true);
+        let due: Vec<Entry<'_>> = candidates.iter().map(live_entry).collect();
+        let running = of(&found.running, true);
+        let running: Vec<Entry<'_>> = running.iter().map(live_entry).collect();
+        let caps = self.config.live_caps();
+        let picked = self.shares.pick(&due, &running, caps, free.live);
+        let waiting = (0..due.len()).filter(|at| !picked.contains(at));
+        let waiting: Vec<&TenantId> = waiting.map(|at| due[at].tenant).collect();
+        let is_full = picked.len() == free.live;
+        let turn_ms = self.config.live_turn_ms;
+        self.shared.rotate(&waiting, is_full, turn_ms);
+        ids.extend(picked.into_iter().map(|at| candidates[at].id.clone()));
+        Ok(ids)
     }
 
     fn start(&mut self, claim: Claim, queued: QueuedJob) {
@@ -307,6 +348,13 @@ impl Worker {
     }
 }
 
+/// Places that nobody has.
+#[derive(Clone, Copy)]
+struct Free {
+    jobs: usize,
+    live: usize,
+}
+
 /// What a look at the queue came to.
 enum Claimed {
     /// Something was claimed; there may be more.
@@ -323,6 +371,14 @@ fn entry(candidate: &Candidate) -> Entry<'_> {
         connector: &candidate.connector,
         tenant_jobs_max: candidate.tenant_jobs_max,
         connection_jobs_max: None,
+    }
+}
+
+/// The caps of documents are on jobs that end.
+fn live_entry(candidate: &Candidate) -> Entry<'_> {
+    Entry {
+        tenant_jobs_max: None,
+        ..entry(candidate)
     }
 }
 
@@ -344,6 +400,30 @@ impl Shared {
             if asked.is_err() {
                 tracing::debug!(%job, ?ask, "asked already, or over");
             }
+        }
+    }
+
+    /// Others wait for a place: so many of the live jobs that had theirs for a turn give
+    /// it back, and wait in turn. Where there are places, it is their tenants' own cap
+    /// that keeps them waiting.
+    fn rotate(&self, waiting: &[&TenantId], is_full: bool, turn_ms: u64) {
+        if waiting.is_empty() {
+            return;
+        }
+        let now = now_ms();
+        let has_turned = |it: &Running| {
+            let is_in_the_way = is_full || waiting.contains(&&it.tenant);
+            it.is_live && is_in_the_way && now.saturating_sub(it.started_at_ms) > turn_ms
+        };
+        let mut turned: Vec<(u64, JobId)> = self
+            .running()
+            .iter()
+            .filter(|(_, it)| has_turned(it))
+            .map(|(job, it)| (it.started_at_ms, job.clone()))
+            .collect();
+        turned.sort_unstable();
+        for (_, job) in turned.into_iter().take(waiting.len()) {
+            self.ask(&job, Ask::Turn);
         }
     }
 
@@ -377,6 +457,16 @@ impl Handle {
             figures: running.progress.figures(),
             streams: running.progress.by_stream(),
         })
+    }
+
+    /// How far live reads of this process are behind, in milliseconds.
+    pub fn lags(&self) -> Vec<(Of, u64)> {
+        self.shared.lags.now_ms()
+    }
+
+    /// Forgets the lag of a read that is over though it did not run here when it ended.
+    pub(crate) fn forget_lag(&self, of: &Of) {
+        self.shared.lags.forget(of);
     }
 
     /// Jobs that run here.

@@ -152,8 +152,12 @@ pub fn with_backfills(views: Vec<StreamView>) -> Vec<StreamView> {
     streams
 }
 
-/// The stream that a log of a backfill is of (`contacts.backfill-1704067200000-1706745600000`).
+/// The stream that a log beside its own is of: that of a backfill
+/// (`contacts.backfill-1704067200000-1706745600000`) or of a live read (`contacts.live`).
 fn stream_of_backfill(log: &StreamName) -> Option<StreamName> {
+    if let Some(stream) = log.as_str().strip_suffix(".live") {
+        return StreamName::parse(stream).ok();
+    }
     let (stream, span) = log.as_str().rsplit_once(".backfill-")?;
     let (since, until) = span.split_once('-')?;
     let is_time = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -199,7 +203,7 @@ fn visible(key: &StreamKey, slots: &[Logged]) -> StreamView {
     let in_sight = |generation: u64| match how.map(|how: GenerationKind| (how.landing, how.mode)) {
         None | Some((Landing::Append, _)) => true,
         Some((Landing::Overwrite, Mode::FullRefresh)) => complete == Some(generation),
-        Some((Landing::Overwrite, Mode::Incremental)) => generation == newest,
+        Some((Landing::Overwrite, Mode::Incremental | Mode::Live)) => generation == newest,
         Some((Landing::AppendDedup, _)) => complete.is_none_or(|complete| generation >= complete),
     };
     all.retain(|seen: &VisibleObject| in_sight(seen.generation));

@@ -13,6 +13,7 @@ wasmtime::component::bindgen!({
         "tidegate:connector/http.[method]body.get-many": trappable,
         "tidegate:connector/http.[method]body.count": trappable,
         "tidegate:connector/checkpoint.poll": trappable,
+        "tidegate:connector/checkpoint.lag": trappable,
         "tidegate:connector/vault": trappable,
         "tidegate:connector/clock": trappable,
         "tidegate:connector/log": trappable,

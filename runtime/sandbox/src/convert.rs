@@ -153,6 +153,7 @@ fn to_mode(mode: Mode) -> SyncMode {
     match mode {
         Mode::FullRefresh => SyncMode::FullRefresh,
         Mode::Incremental => SyncMode::Incremental,
+        Mode::Live => SyncMode::Live,
     }
 }
 
@@ -160,6 +161,7 @@ fn from_mode(mode: SyncMode) -> Mode {
     match mode {
         SyncMode::FullRefresh => Mode::FullRefresh,
         SyncMode::Incremental => Mode::Incremental,
+        SyncMode::Live => Mode::Live,
     }
 }
 

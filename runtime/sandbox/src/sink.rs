@@ -22,6 +22,9 @@ pub trait Sink: std::any::Any + Send {
     /// What the guest should do next.
     fn poll(&self) -> Directive;
 
+    /// Hears how far behind its source a live partition is, in milliseconds.
+    fn lag(&mut self, _lag_ms: u64) {}
+
     /// Whether a state was saved since the sink was made.
     fn has_saved(&self) -> bool;
 }

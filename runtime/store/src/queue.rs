@@ -25,6 +25,9 @@ pub const RESTS_MS: u64 = i64::MAX as u64;
 /// The track of jobs that move a sync's own cursors.
 pub const MAIN_TRACK: &str = "main";
 
+/// How the tracks, and the logs, of live jobs end.
+pub const LIVE_SUFFIX: &str = ".live";
+
 /// A job to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
@@ -120,6 +123,8 @@ pub struct Candidate {
     pub connector: Sha256,
     /// Its share of the workers.
     pub class: Class,
+    /// Whether it is a live job, which has places of its own.
+    pub is_live: bool,
     /// Since when it is due, in milliseconds since the epoch.
     pub due_since_ms: u64,
     /// Jobs of the tenant that may run at once, if the tenant has a cap.
@@ -129,8 +134,9 @@ pub struct Candidate {
 /// What could be claimed now, and what is claimed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidates {
-    /// Of each class, tenant and connection the job that is due longest; so a
-    /// connection at its cap hides no other. Longest due first.
+    /// Of each class, tenant and connection the job that is due longest, live jobs apart
+    /// from the others and every one of them; so a connection at its cap hides no other.
+    /// Longest due first.
     pub due: Vec<Candidate>,
     /// Jobs under a claim that has not run out.
     pub running: Vec<Candidate>,
@@ -272,6 +278,10 @@ pub trait QueueStore: Send + Sync {
     /// until its sync's document is written again. Where that is no longer at
     /// `revision`, or someone asked for the job's end, it is due as before.
     async fn rest(&self, claim: &Claim, revision: u64) -> Result<(), Error>;
+
+    /// Syncs of active tenants that have more streams of mode live than live jobs, and
+    /// are not paused; `limit` at the most.
+    async fn without_live_jobs(&self, limit: u32) -> Result<Vec<(TenantId, SyncId)>, Error>;
 
     /// Jobs under a claim whose end was asked for.
     async fn cancel_requests(&self) -> Result<Vec<JobId>, Error>;

@@ -14,6 +14,7 @@ use crate::report::{print_line, say};
 use crate::telemetry::{Format, Telemetry};
 use anyhow::{Context as _, Result, bail};
 use health::Readiness;
+use opentelemetry::KeyValue;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use settings::{ENDING_MS, Settings};
@@ -204,6 +205,7 @@ impl Service {
 /// Figures that nobody counts: they are looked at when they are read.
 fn watch(settings: &Settings, telemetry: &Telemetry, (node, handle): (&Arc<Node>, &Handle)) {
     let meter = telemetry.meter();
+    watch_live(telemetry, handle.clone());
     let handle = handle.clone();
     meter
         .i64_observable_up_down_counter("connector.job.running")
@@ -234,6 +236,28 @@ fn watch(settings: &Settings, telemetry: &Telemetry, (node, handle): (&Arc<Node>
         .with_callback(move |seen| {
             if let Some(free) = health::disk_free_bytes(&state) {
                 seen.observe(free, &[]);
+            }
+        })
+        .build();
+}
+
+/// One series for each stream that is followed: the only figure that names tenants, and
+/// bounded by the node's own cap on live jobs.
+fn watch_live(telemetry: &Telemetry, handle: Handle) {
+    telemetry
+        .meter()
+        .f64_observable_gauge("connector.live.lag")
+        .with_unit("s")
+        .with_description("How far a stream that is read live is behind its source, by what is proven to be read.")
+        .with_callback(move |seen| {
+            for (of, lag_ms) in handle.lags() {
+                let labels = [
+                    KeyValue::new("tenant.id", of.tenant.to_string()),
+                    KeyValue::new("sync.id", of.sync.to_string()),
+                    KeyValue::new("stream.name", of.stream.to_string()),
+                ];
+                let seconds = Duration::from_millis(lag_ms).as_secs_f64();
+                seen.observe(seconds, &labels);
             }
         })
         .build();

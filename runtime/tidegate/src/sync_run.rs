@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tidegate_broker::Session;
 use tidegate_domain::id::{JobId, StreamKey};
 use tidegate_domain::spec;
+use tidegate_domain::sync::Mode;
 use tidegate_engine::Node;
 use tidegate_engine::node::runs_blind;
 use tidegate_engine::progress::Progress;
@@ -93,6 +94,7 @@ pub(crate) async fn prepare(
         stop,
         progress: Arc::new(Progress::default()),
         log: None,
+        lag: None,
         origin: None,
     };
     let specs = file.streams.iter().map(spec).collect();
@@ -108,7 +110,11 @@ fn spec(stream: &spec::StreamSpec) -> StreamSpec {
     StreamSpec {
         name: stream.name.clone(),
         log: stream.name.clone(),
-        mode: stream.mode,
+        // One run ends; what changes as it changes is the service's to follow.
+        mode: match stream.mode {
+            Mode::Live => Mode::Incremental,
+            mode => mode,
+        },
         landing: stream.landing,
         fields: stream.fields.clone(),
         window: stream.window.map(spec::WindowSpec::window),

@@ -60,6 +60,9 @@ pub enum SyncMode {
     FullRefresh,
     /// What changed since the last completed run.
     Incremental,
+    /// What changes, as it changes: a partition is read for as long as the source
+    /// tells of changes. See [`Stream::live`].
+    Live,
 }
 
 /// One named kind of record.
@@ -108,6 +111,16 @@ impl Stream {
     pub fn incremental(mut self, cursor_field: impl Into<String>) -> Self {
         self.cursor_field = Some(cursor_field.into());
         self.sync_modes.push(SyncMode::Incremental);
+        self
+    }
+
+    /// Can also be followed while it changes. A `plan` of mode [`SyncMode::Live`] cuts
+    /// one partition, whose `read` saves often, tells [`Host::lag`] how far it is, and
+    /// ends with [`Outcome::More`] when the host asks for its slot. With
+    /// [`Outcome::Done`] it asks to be planned anew.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.sync_modes.push(SyncMode::Live);
         self
     }
 

@@ -131,6 +131,12 @@ impl Host {
         self.inner.poll()
     }
 
+    /// Says how far behind the source a live partition is with what it saved, in
+    /// milliseconds by the source's own clock.
+    pub fn lag(&self, lag_ms: u64) {
+        self.inner.lag(lag_ms);
+    }
+
     /// Wall clock, in milliseconds since the epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {

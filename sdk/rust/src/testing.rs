@@ -193,6 +193,12 @@ impl MemoryHost {
         self.state.borrow().saves.clone()
     }
 
+    /// What was said of the lag so far, in milliseconds.
+    #[must_use]
+    pub fn lags(&self) -> Vec<u64> {
+        self.state.borrow().lags.clone()
+    }
+
     /// The log lines so far, without their fields.
     #[must_use]
     pub fn log_lines(&self) -> Vec<(Level, String)> {

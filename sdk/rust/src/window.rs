@@ -98,7 +98,7 @@ impl Span {
         let covered = match plan.mode {
             SyncMode::FullRefresh => None,
             // Partitions of one run end at its upper bound, or, windows, before.
-            SyncMode::Incremental => plan.previous.iter().map(covered).max(),
+            SyncMode::Incremental | SyncMode::Live => plan.previous.iter().map(covered).max(),
         };
         match covered {
             None => Self::All { until: now_ms },

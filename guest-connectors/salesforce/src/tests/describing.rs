@@ -130,7 +130,7 @@ fn the_probe_is_one_call_and_says_what_to_fix() {
 }
 
 #[test]
-fn the_manifest_lets_of_records_only_ids_of_deleted_ones_and_one_time_out() {
+fn the_manifest_lets_of_records_only_ids_and_one_time_out_and_of_events_their_headers() {
     let manifest = Salesforce::manifest();
     assert_eq!(manifest.extra, json!({"blind": true}));
     let inside: Vec<&String> = manifest
@@ -145,7 +145,19 @@ fn the_manifest_lets_of_records_only_ids_of_deleted_ones_and_one_time_out() {
             "/records/0/LastModifiedDate",
             "/records/0/CreatedDate",
             "/records/0/LoginTime",
-            "/deletedRecords/*/*"
+            "/deletedRecords/*/*",
+            "/records/*/Id",
+            "/*/channel",
+            "/*/clientId",
+            "/*/successful",
+            "/*/error",
+            "/*/advice/reconnect",
+            "/*/ext/sfdc/failureReason",
+            "/*/data/event/replayId",
+            "/*/data/payload/ChangeEventHeader/changeType",
+            "/*/data/payload/ChangeEventHeader/commitTimestamp",
+            "/*/data/payload/ChangeEventHeader/recordIds",
+            "/*/data/payload/ChangeEventHeader/recordIds/*",
         ]
     );
     let metadata = manifest

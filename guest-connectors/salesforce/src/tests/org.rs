@@ -243,12 +243,14 @@ impl Org {
         let conditions = soql.split_once(" WHERE ").map_or("", |(_, rest)| rest);
         let conditions = conditions.split(" ORDER BY ").next().unwrap();
         let (mut since, mut until, mut after, mut live) = (0, u64::MAX, String::new(), false);
+        let mut ids = None;
         for condition in conditions.split(" AND ").filter(|one| !one.is_empty()) {
             let words: Vec<&str> = condition.splitn(3, ' ').collect();
             match words[..] {
                 ["SystemModstamp", ">=", at] => since = epoch_ms(at).unwrap(),
                 ["SystemModstamp", "<", at] => until = epoch_ms(at).unwrap(),
                 ["IsDeleted", "=", "false"] => live = true,
+                ["Id", "IN", list] => ids = Some(list.to_owned()),
                 ["Id", ">", id] => after = id.trim_matches('\'').to_owned(),
                 _ => panic!("not understood: {condition}"),
             }
@@ -260,7 +262,9 @@ impl Org {
         }
         let accounts = self.accounts.borrow();
         let matches = |row: &&Account| {
-            (since..until).contains(&row.modified) && row.key() > after && !(live && row.deleted)
+            let is_asked = ids.as_ref().is_none_or(|ids| ids.contains(&row.key()));
+            let is_within = (since..until).contains(&row.modified) && row.key() > after;
+            is_within && is_asked && !(live && row.deleted)
         };
         Ok(accounts.iter().filter(matches).cloned().collect())
     }

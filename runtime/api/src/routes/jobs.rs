@@ -89,6 +89,12 @@ pub(crate) enum Wanted {
         /// This span.
         window: WindowSpec,
     },
+    /// Read what changes as it changes. The service asks for this by itself for each
+    /// stream of mode live; asked for again, the answer is the job that is there.
+    Live {
+        /// Of this stream.
+        stream: StreamName,
+    },
 }
 
 impl Default for Wanted {
@@ -103,6 +109,7 @@ impl From<Wanted> for JobRequest {
             Wanted::Sync {} => JobRequest::Sync,
             Wanted::Resync { streams } => JobRequest::Resync { streams },
             Wanted::Backfill { stream, window } => JobRequest::Backfill { stream, window },
+            Wanted::Live { stream } => JobRequest::Live { stream },
         }
     }
 }

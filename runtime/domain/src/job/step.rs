@@ -6,6 +6,10 @@ use super::{
 use crate::fault::Fault;
 use crate::id::StreamName;
 
+/// A live job is a worker's for days, and is lost with every one that is killed: only
+/// many more losses in a row than of other jobs are its own doing.
+const LIVE_LOST: u32 = 10;
+
 impl Job {
     /// What follows from `event`. Events that a final job gets change nothing.
     pub fn step(&mut self, event: Event, budget: RetryBudget) -> Action {
@@ -49,7 +53,11 @@ impl Job {
                 return self.cancel();
             }
             self.lost = if progressed { 0 } else { self.lost + 1 };
-            if self.lost >= budget.lost_max {
+            let lost_max = match self.live {
+                true => budget.lost_max.saturating_mul(LIVE_LOST),
+                false => budget.lost_max,
+            };
+            if self.lost >= lost_max {
                 return self.give_up();
             }
         }
@@ -160,7 +168,8 @@ impl Job {
             };
             let fruitless = self.fruitless.entry(name.clone()).or_default();
             *fruitless = if *progressed { 0 } else { *fruitless + 1 };
-            if fault.is_retryable() && *fruitless < budget.fruitless_max {
+            let is_within = fault.is_retryable() && *fruitless < budget.fruitless_max;
+            if is_within || self.live {
                 let wait_ms = budget.backoff.wait_ms((*fruitless).max(1), random);
                 *outcome = StreamOutcome::Retrying {
                     until_ms: now_ms.saturating_add(wait_ms),

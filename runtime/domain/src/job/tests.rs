@@ -413,6 +413,39 @@ fn a_job_that_keeps_losing_its_workers_is_poison() {
 }
 
 #[test]
+fn a_live_job_is_tried_again_whatever_failed() {
+    let mut job = Job::new([stream("a")]);
+    job.live = true;
+    for attempt in 1..20_u64 {
+        let now_ms = attempt * 10_000;
+        let faults = [Fault::Auth, Fault::Config, Fault::Guest, Fault::StaleCursor];
+        let fault = faults[attempt as usize % faults.len()];
+        let action = play(
+            &mut job,
+            [claimed(now_ms), outcome("a", failed(fault)), ended(now_ms)],
+        );
+        let Action::WaitUntil(until_ms) = action else {
+            panic!("{action:?} after {attempt} attempts")
+        };
+        assert!(until_ms > now_ms && until_ms <= now_ms + 1_000);
+        assert_eq!(job.state, JobState::Retrying);
+    }
+    assert_eq!(job.step(Event::CancelRequested, BUDGET), Action::Finish);
+}
+
+#[test]
+fn a_live_job_may_lose_many_more_workers_than_others() {
+    let mut job = Job::new([stream("a")]);
+    job.live = true;
+    let mut losses = 0;
+    while job.step(claimed(losses), BUDGET) == Action::Run {
+        losses += 1;
+    }
+    assert!(job.poisoned);
+    assert_eq!(losses, 30);
+}
+
+#[test]
 fn a_lost_worker_that_made_progress_is_no_poison() {
     let mut job = Job::new([stream("s0")]);
     for now_ms in 0..100 {

@@ -103,10 +103,10 @@ pub fn validate_streams(streams: &[StreamSpec]) -> Vec<Problem> {
         if !(1..=256).contains(&stream.partitions_max) {
             found.add(pointer("partitions_max"), "use 1 to 256");
         }
-        if stream.landing == Landing::Overwrite && stream.mode == Mode::Incremental {
+        if stream.landing == Landing::Overwrite && stream.mode != Mode::FullRefresh {
             found.add(
                 pointer("landing"),
-                "overwrite needs mode full_refresh; use append_dedup with incremental",
+                "overwrite needs mode full_refresh; use append_dedup with incremental and live",
             );
         }
         if stream.window.is_some_and(|window| !window.is_sound()) {

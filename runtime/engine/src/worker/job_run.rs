@@ -6,6 +6,7 @@ use crate::attempt::{StreamReport, attempt};
 use crate::documents;
 use crate::error::Error;
 use crate::joblog::JobLog;
+use crate::lag;
 use crate::launch::{Frame, Launched};
 use crate::progress::Progress;
 use crate::stream::StreamSpec;
@@ -21,8 +22,10 @@ use tidegate_domain::id::{JobId, StreamKey, StreamName};
 use tidegate_domain::job::{Action, Event, Job, JobRequest, JobState, RetryBudget, StreamOutcome};
 use tidegate_domain::schedule::Hours;
 use tidegate_domain::spec::SyncSpec;
+use tidegate_domain::sync::Mode;
 use tidegate_sandbox::Level;
 use tidegate_store::clock::now_ms;
+use tidegate_store::control::TenantState;
 use tidegate_store::queue::{Claim, QueuedJob};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -43,6 +46,10 @@ const BUDGET: RetryBudget = RetryBudget {
 };
 /// How often log lines are written down.
 const NOTES: Duration = Duration::from_secs(2);
+/// How often a live job looks at its document.
+const WATCH: Duration = Duration::from_secs(5);
+/// A live job begins a new attempt after this long.
+const LIVE_ATTEMPT_MS: u64 = 3_600_000;
 /// How often a job without progress is looked at for its first. Should its worker be lost
 /// before that is written down, the loss counts against the job; a job that is over
 /// sooner costs no write.
@@ -63,6 +70,10 @@ pub(super) struct JobRun {
     asks: mpsc::Sender<Ask>,
     notes: Interval,
     looks: Interval,
+    /// Of a live job: when its document is looked at again, and what it is read under.
+    watches: Interval,
+    revision: Option<u64>,
+    lag: Option<lag::Of>,
     closes_at_ms: Option<u64>,
     spec: Option<SyncSpec>,
     is_lost: bool,
@@ -91,6 +102,7 @@ impl JobRun {
             progress: Arc::clone(&progress),
             started_at_ms,
             epoch: claim.epoch,
+            is_live: live_stream(&queued.request).is_some(),
         };
         let listed = Listed::new(&shared, &claim, running);
         let every = |period| {
@@ -98,11 +110,19 @@ impl JobRun {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         };
+        let lag = live_stream(&queued.request).map(|stream| lag::Of {
+            tenant: queued.row.tenant.clone(),
+            sync: queued.row.sync.clone(),
+            stream: stream.clone(),
+        });
         JobRun {
             shared,
             claim,
             job: queued.row.job.clone(),
             queued,
+            watches: every(WATCH),
+            revision: None,
+            lag,
             started_at_ms,
             progress,
             log: Arc::default(),
@@ -141,6 +161,11 @@ impl JobRun {
         let attempt = Box::pin(self.take());
         attempt.instrument(span.clone()).await;
         span.record("job.state", self.job.state.as_str());
+        if let Some(of) = &self.lag
+            && (self.job.state.is_final() || self.is_lost)
+        {
+            self.shared.lags.forget(of);
+        }
         id
     }
 
@@ -151,6 +176,10 @@ impl JobRun {
             && spec.paused
         {
             return self.rest(*revision).await;
+        }
+        self.revision = read.as_ref().ok().map(|(_, revision)| *revision);
+        if self.is_unwanted(read.as_ref().ok().map(|(spec, _)| spec)) {
+            return self.give_back(Event::CancelRequested).await;
         }
         let spec = read.map(|(spec, _)| spec);
         if let Ok(spec) = &spec
@@ -186,6 +215,15 @@ impl JobRun {
             self.step(attempt_ended());
         }
         settle::settle(self, &reports).await;
+    }
+
+    /// Whether it is a live job of a stream that is not read live any more.
+    fn is_unwanted(&self, spec: Option<&SyncSpec>) -> bool {
+        let (Some(stream), Some(spec)) = (live_stream(&self.queued.request), spec) else {
+            return false;
+        };
+        let mut streams = spec.streams.iter();
+        !streams.any(|found| found.name == *stream && found.mode == Mode::Live)
     }
 
     /// Its sync is switched off: nothing of it is tried, and nothing looks at it until
@@ -240,6 +278,10 @@ impl JobRun {
             stop: self.stop.clone(),
             progress: Arc::clone(&self.progress),
             log: Arc::clone(&self.log),
+            lag: self.lag.clone().map(|of| {
+                let heard_ms = self.queued.row.updated_at_ms;
+                self.shared.lags.of(of, now_ms().saturating_sub(heard_ms))
+            }),
         };
         let launch = Box::pin(node.launch(&queued, &spec, frame));
         let Some(launched) = self.tend(launch, Patience::None).await else {
@@ -265,6 +307,7 @@ impl JobRun {
                 done = &mut work => return Some(done),
                 _ = self.notes.tick() => self.write_log().await,
                 _ = self.looks.tick(), if self.is_without_progress() => self.note_progress().await,
+                _ = self.watches.tick(), if self.lag.is_some() => self.watch().await,
             }
             if patience == Patience::None && self.stop.is_cancelled() {
                 return None;
@@ -272,10 +315,28 @@ impl JobRun {
         }
     }
 
+    /// A live job goes on for days, so it begins anew where its document has changed, and
+    /// now and then for what it cannot see: its connection, its secrets, its catalog.
+    async fn watch(&mut self) {
+        let (row, store) = (&self.queued.row, &*self.shared.node.store);
+        let read = documents::sync_at_revision(store, &row.tenant, &row.sync).await;
+        let is_changed = read.is_ok_and(|(_, revision)| Some(revision) != self.revision);
+        let is_active = match store.tenant(&row.tenant).await {
+            Ok(tenant) => tenant.is_some_and(|tenant| tenant.state == TenantState::Active),
+            Err(_) => true, // it is asked again
+        };
+        let is_old = now_ms().saturating_sub(self.started_at_ms) > LIVE_ATTEMPT_MS;
+        if (is_changed || is_old || !is_active) && !self.stop.is_cancelled() {
+            self.ask_to_stop(Event::DrainRequested);
+        }
+    }
+
     fn heed(&mut self, ask: Ask) {
         match ask {
             Ask::Cancel => self.ask_to_stop(Event::CancelRequested),
             Ask::Drain => self.ask_to_stop(Event::DrainRequested),
+            Ask::Turn if self.stop.is_cancelled() => {}
+            Ask::Turn => self.ask_to_stop(Event::PausedUntil(now_ms())),
             Ask::Lost => {
                 tracing::warn!("the claim was lost; another goes on");
                 self.is_lost = true;
@@ -354,7 +415,8 @@ impl JobRun {
         let request = self.queued.request.clone();
         let mut is_changed = false;
         for spec in specs.iter_mut() {
-            if request == JobRequest::Sync || !self.job.streams.contains_key(&spec.name) {
+            let goes_on = matches!(request, JobRequest::Sync | JobRequest::Live { .. });
+            if goes_on || !self.job.streams.contains_key(&spec.name) {
                 continue;
             }
             if !self.job.generations.contains_key(&spec.name) {
@@ -406,6 +468,14 @@ impl JobRun {
 
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost
+    }
+}
+
+/// The stream that a live job follows.
+pub(crate) fn live_stream(request: &JobRequest) -> Option<&StreamName> {
+    match request {
+        JobRequest::Live { stream } => Some(stream),
+        _ => None,
     }
 }
 

@@ -119,7 +119,12 @@ fn events(run: &JobRun, report: &AttemptReport) -> Vec<NewEvent> {
 /// documents are wrong, and this job is not to fail for it.
 async fn follow_ups(run: &JobRun) -> Result<Vec<Enqueue>, Error> {
     let has_succeeded = matches!(run.job.state, JobState::Succeeded | JobState::Degraded);
-    if !has_succeeded || matches!(run.queued.request, JobRequest::Backfill { .. }) {
+    if !has_succeeded
+        || matches!(
+            run.queued.request,
+            JobRequest::Backfill { .. } | JobRequest::Live { .. }
+        )
+    {
         return Ok(Vec::new());
     }
     let (store, row) = (&*run.shared.node.store, &run.queued.row);

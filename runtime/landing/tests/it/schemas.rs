@@ -418,3 +418,29 @@ fn a_view_of_a_stream_has_its_backfills_too() {
     let rows = ask(&duckdb_view(&alone[0]), query);
     assert_eq!(rows, Some(json!([["b", "6"], ["c", "1"]])));
 }
+
+#[test]
+fn a_live_log_is_shown_with_the_stream_that_it_is_of() {
+    let mut own = Log::new("contacts", Landing::AppendDedup);
+    own.add(
+        Format::Parquet,
+        &before(),
+        1_000,
+        &[record("a", "5"), record("b", "5")],
+    );
+    let mut live = Log::new("contacts.live", Landing::AppendDedup);
+    live.add(
+        Format::Parquet,
+        &before(),
+        2_000,
+        &[record("b", "6"), record("c", "1")],
+    );
+    let views = lake::with_backfills(vec![live.view.clone(), own.view.clone()]);
+    assert_eq!(views.len(), 1);
+    assert_eq!(views[0].key.stream.as_str(), "contacts");
+    assert_eq!(views[0].backfills[0].key.stream.as_str(), "contacts.live");
+    let query = "SELECT _tg_key, _tg_version FROM crm_contacts ORDER BY 1";
+    if let Some(rows) = ask(&duckdb_view(&views[0]), query) {
+        assert_eq!(rows, json!([["a", "5"], ["b", "6"], ["c", "1"]]));
+    }
+}

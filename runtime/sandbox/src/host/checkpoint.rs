@@ -33,6 +33,13 @@ impl checkpoint::Host for State {
         let directive = reading.sink.sink().poll();
         Ok(self.or_stop(directive))
     }
+
+    fn lag(&mut self, lag_ms: u64) -> wasmtime::Result<()> {
+        self.enter()?;
+        let (reading, _) = self.reading()?;
+        reading.sink.sink().lag(lag_ms);
+        Ok(())
+    }
 }
 
 impl State {

@@ -16,7 +16,7 @@ use crate::queue::{
     AttemptRow, Candidates, Claim, JobFilter, LogLine, QueueStore, QueuedJob, Settled, Settlement,
 };
 use async_trait::async_trait;
-use tidegate_domain::id::{JobId, OwnerToken, TenantId};
+use tidegate_domain::id::{JobId, OwnerToken, SyncId, TenantId};
 use tidegate_domain::job::Job;
 
 #[async_trait]
@@ -70,6 +70,13 @@ impl QueueStore for SqliteStore {
         let claim = claim.clone();
         self.write("rest", move |database| {
             claims::rest(database, &claim, revision)
+        })
+        .await
+    }
+
+    async fn without_live_jobs(&self, limit: u32) -> Result<Vec<(TenantId, SyncId)>, Error> {
+        self.read("without live jobs", move |database| {
+            reads::without_live_jobs(database, limit)
         })
         .await
     }

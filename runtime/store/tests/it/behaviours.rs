@@ -74,6 +74,8 @@ macro_rules! for_each_behaviour {
             control::every_commit_is_an_entry_that_follows_from_the_last;
             control::an_attached_job_is_remembered_with_the_answer;
             queue::of_each_class_tenant_and_connection_the_longest_due_is_offered;
+            queue::live_jobs_are_offered_apart_and_every_one_of_them;
+            queue::syncs_with_a_live_stream_and_no_job_for_it_are_found;
             queue::a_suspended_tenant_s_jobs_wait;
             queue::one_of_many_workers_gets_a_job;
             queue::jobs_of_a_track_run_one_after_another;

@@ -15,6 +15,7 @@ mod intercom;
 mod kills;
 mod leadsquared;
 mod limits;
+mod live;
 mod oauth;
 mod pipedrive;
 mod salesforce;

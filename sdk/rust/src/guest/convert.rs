@@ -31,8 +31,8 @@ same_cases!(Level => log::Level: Trace, Debug, Info, Warn, Error);
 same_cases!(Digest => vault::Digest: Sha1, Sha256, Sha512);
 same_cases!(Encoding => vault::Encoding: Hex, HexUpper, Base64, Base64Url);
 same_cases!(checkpoint::Directive => Directive: Proceed, YieldSoon, Stop);
-same_cases!(SyncMode => types::SyncMode: FullRefresh, Incremental);
-same_cases!(types::SyncMode => SyncMode: FullRefresh, Incremental);
+same_cases!(SyncMode => types::SyncMode: FullRefresh, Incremental, Live);
+same_cases!(types::SyncMode => SyncMode: FullRefresh, Incremental, Live);
 same_cases!(Role => manifest::EndpointRole: Data, Metadata);
 same_cases!(Scope => manifest::LimitScope: Connection, RemoteAccount, Application);
 same_cases!(

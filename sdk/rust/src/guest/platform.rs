@@ -85,6 +85,10 @@ impl Platform {
         checkpoint::poll().into()
     }
 
+    pub(crate) fn lag(&self, lag_ms: u64) {
+        checkpoint::lag(lag_ms);
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         clock::now()
     }

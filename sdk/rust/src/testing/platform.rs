@@ -45,6 +45,7 @@ pub(crate) struct State {
     pub(super) requests: Vec<Request>,
     pub(super) emitted: Vec<Emitted>,
     pub(super) saves: Vec<Value>,
+    pub(super) lags: Vec<u64>,
     pub(super) log: Vec<(Level, String)>,
     pub(super) counts: Vec<(String, f64)>,
     hints: BTreeMap<String, Vec<u8>>,
@@ -197,6 +198,10 @@ impl Platform {
             .directives
             .pop_front()
             .unwrap_or(Directive::Proceed)
+    }
+
+    pub(crate) fn lag(&self, lag_ms: u64) {
+        self.state.borrow_mut().lags.push(lag_ms);
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -5,12 +5,13 @@ use crate::sqlite::encoding::decode_word;
 use crate::sqlite::failure::Failure;
 use rusqlite::{Connection, Row};
 
-/// Of each class, tenant and connection the job that is due longest.
+/// Of each class, tenant and connection the job that is due longest, and each live job.
 const DUE: &str = "
-    SELECT job, tenant, sync, connection, connector, class, wake_at_ms, jobs_max FROM (
+    SELECT job, tenant, sync, connection, connector, class, wake_at_ms, jobs_max, is_live FROM (
         SELECT q.job, q.tenant, q.sync, q.connection, q.connector, q.class, q.wake_at_ms,
-               t.jobs_max, row_number() OVER (
-                   PARTITION BY q.class, q.tenant, q.connection ORDER BY q.wake_at_ms, q.job
+               t.jobs_max, q.track LIKE '%.live' AS is_live, row_number() OVER (
+                   PARTITION BY q.class, q.tenant, q.connection, q.track LIKE '%.live'
+                   ORDER BY q.wake_at_ms, q.job
                ) AS place
         FROM queue q JOIN tenants t ON t.id = q.tenant
         WHERE q.wake_at_ms <= ?1 AND t.state = 'active'
@@ -18,10 +19,11 @@ const DUE: &str = "
           AND (q.claim_epoch > 0 OR NOT EXISTS (SELECT 1 FROM queue begun
               WHERE begun.tenant = q.tenant AND begun.sync = q.sync AND begun.track = q.track
                 AND begun.claim_epoch > 0)))
-    WHERE place = 1 ORDER BY wake_at_ms, job";
+    WHERE place = 1 OR is_live ORDER BY wake_at_ms, job";
 
 const RUNNING: &str = "
-    SELECT q.job, q.tenant, q.sync, q.connection, q.connector, q.class, q.wake_at_ms, t.jobs_max
+    SELECT q.job, q.tenant, q.sync, q.connection, q.connector, q.class, q.wake_at_ms, t.jobs_max,
+           q.track LIKE '%.live'
     FROM queue q INDEXED BY queue_claimed JOIN tenants t ON t.id = q.tenant
     WHERE q.claim_owner IS NOT NULL
       AND q.claim_expires_ms > CAST(unixepoch('subsec') * 1000 AS INTEGER)
@@ -73,5 +75,6 @@ fn read_row(row: &Row<'_>) -> Result<Candidate, Failure> {
         class: decode_word("job", &word(5)?)?,
         due_since_ms: row.get(6)?,
         tenant_jobs_max: row.get(7)?,
+        is_live: row.get(8)?,
     })
 }

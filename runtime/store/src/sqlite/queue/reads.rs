@@ -136,3 +136,29 @@ pub(super) fn log(
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+/// The documents are JSON that this program writes, so that a mode is spelled one way.
+pub(super) fn without_live_jobs(
+    database: &Connection,
+    limit: u32,
+) -> Result<Vec<(TenantId, SyncId)>, Failure> {
+    let mut statement = database.prepare_cached(
+        r#"SELECT d.tenant, d.id FROM documents d JOIN tenants t ON t.id = d.tenant
+           WHERE d.kind = 'sync' AND instr(d.body, '"mode":"live"') > 0 AND t.state = 'active'
+             AND ifnull(json_extract(d.body, '$.paused'), 0) = 0
+             AND (length(d.body) - length(replace(d.body, '"mode":"live"', ''))) / 13
+                 > (SELECT count(*) FROM queue q
+                    WHERE q.tenant = d.tenant AND q.sync = d.id AND q.track LIKE '%.live')
+           ORDER BY d.tenant, d.id LIMIT ?1"#,
+    )?;
+    let mut rows = statement.query([limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let word = |at| row.get::<_, String>(at);
+        found.push((
+            decode_word("document", &word(0)?)?,
+            decode_word("document", &word(1)?)?,
+        ));
+    }
+    Ok(found)
+}

@@ -121,6 +121,72 @@ pub(crate) async fn of_each_class_tenant_and_connection_the_longest_due_is_offer
     assert!(found.next_at_ms.is_some(), "the claim will run out");
 }
 
+pub(crate) async fn live_jobs_are_offered_apart_and_every_one_of_them(
+    store: Arc<dyn ServiceStore>,
+) {
+    make_tenant(&*store).await;
+    for (id, track) in [
+        ("a", "Account.live"),
+        ("b", "Contact.live"),
+        ("c", "main"),
+        ("d", "live"),
+    ] {
+        let job = NewJob {
+            track: track.to_owned(),
+            class: Class::Live,
+            ..new_job(id)
+        };
+        put_job(&*store, job, false).await;
+    }
+    let found = store.candidates(NOW_MS).await.unwrap();
+    let offered = found.due.iter();
+    let offered: Vec<_> = offered.map(|it| (it.id.as_str(), it.is_live)).collect();
+    assert_eq!(offered, [("a", true), ("b", true), ("c", false)]);
+    claim(&*store, "a", 1).await;
+    let found = store.candidates(NOW_MS).await.unwrap();
+    assert_eq!(due(&found), ["b", "c"]);
+    assert!(found.running[0].is_live);
+}
+
+pub(crate) async fn syncs_with_a_live_stream_and_no_job_for_it_are_found(
+    store: Arc<dyn ServiceStore>,
+) {
+    make_tenant(&*store).await;
+    let write = async |body: &str| {
+        let document = Write::PutDocument {
+            kind: DocumentKind::Sync,
+            id: sync().to_string(),
+            expected: Expected::Any,
+            body: body.to_owned(),
+            references: Vec::new(),
+        };
+        let written = store.commit(commit(tenant(), vec![document])).await;
+        written.unwrap();
+    };
+    let two = r#"{"streams":[{"name":"Account","mode":"live"},{"name":"Contact","mode":"live"},{"name":"Lead","mode":"incremental"}]}"#;
+    let paused = format!("{},\"paused\":true}}", two.trim_end_matches('}'));
+    let found = async || store.without_live_jobs(9).await.unwrap();
+    write(r#"{"streams":[{"name":"Account","mode":"incremental"}]}"#).await;
+    assert_eq!(found().await, []);
+    write(&paused).await;
+    assert_eq!(found().await, []);
+    write(two).await;
+    let unattended = [(tenant(), sync())];
+    assert_eq!(found().await, unattended);
+    let live = |id: &str, track: &str| NewJob {
+        track: track.to_owned(),
+        ..new_job(id)
+    };
+    put_job(&*store, live("a", "Account.live"), false).await;
+    put_job(&*store, live("m", "main"), false).await;
+    assert_eq!(found().await, unattended, "one of two is missing");
+    put_job(&*store, live("c", "Contact.live"), false).await;
+    assert_eq!(found().await, []);
+    cancel(&*store, "a").await.unwrap();
+    assert_eq!(found().await, unattended, "one is over");
+    assert_eq!(store.without_live_jobs(0).await.unwrap(), []);
+}
+
 pub(crate) async fn a_suspended_tenant_s_jobs_wait(store: Arc<dyn ServiceStore>) {
     make_tenant(&*store).await;
     put_job(&*store, new_job("j"), false).await;
