@@ -66,6 +66,10 @@ pub(crate) trait Steered: Send + Sync + 'static {
     fn edited_column(&self, kind: Self::Kind) -> u16;
     /// Deletes a live record the way the API does; false if there is none.
     fn delete_one(&self, kind: Self::Kind, id: u64, at_ms: i64) -> bool;
+    /// Whether a deleted record is gone for good, so that nothing brings it back.
+    fn is_purged(&self, _kind: Self::Kind, _id: u64) -> bool {
+        false
+    }
     /// What each change writes besides what it was asked to.
     fn stamped(&self, _kind: Self::Kind, changes: overlay::Changes) -> overlay::Changes {
         changes
@@ -146,10 +150,11 @@ pub(crate) trait Changes: Steered {
         .collect()
     }
 
-    /// Brings records back and returns those that were deleted.
+    /// Brings records back and returns those that were deleted and could be.
     fn undelete(&self, kind: Self::Kind, ids: &[u64], at_ms: i64) -> Vec<u64> {
         let deleted = ids.iter().copied();
         deleted
+            .filter(|id| !self.is_purged(kind, *id))
             .filter(|id| {
                 let write = self.write(kind, at_ms, Vec::new());
                 let back = self.records(kind).undelete(*id, write).is_some();

@@ -111,6 +111,10 @@ impl Steered for Org {
         self.collection(kind).schema().edited()
     }
 
+    fn is_purged(&self, object: Object, id: u64) -> bool {
+        self.collection(object).purged().records.contains(&id)
+    }
+
     fn delete_one(&self, kind: Object, id: u64, at_ms: i64) -> bool {
         let write = self.write(kind, at_ms, Changes::new());
         self.collection(kind).records.delete(id, write).is_some()

@@ -393,6 +393,8 @@ async fn deleted_records_are_in_query_all_until_they_are_purged() {
     sim.purge(Object::Lead);
     assert_eq!(all_ids(&sim, &all).await.len(), 296);
     assert!(all_ids(&sim, &deleted).await.is_empty());
+    let back = sim.undelete(Object::Lead, &gone, now_ms);
+    assert!(back.is_empty(), "{back:?} came back out of an emptied bin");
     let missing = get(&sim, &format!("/sobjects/Lead/{}", gone_ids[1])).await;
     assert_eq!(
         (missing.status, code(&missing).as_str()),
