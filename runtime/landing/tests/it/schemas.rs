@@ -347,9 +347,12 @@ fn duckdb_joins_files_of_several_schemas_by_name_and_keeps_every_digit() {
     }
 }
 
+fn record(id: &str, v: &str) -> Value {
+    json!({"id": id, "v": v})
+}
+
 #[test]
 fn a_view_of_a_stream_has_its_backfills_too() {
-    let record = |id: &str, v: &str| json!({"id": id, "v": v});
     let mut own = Log::new("contacts", Landing::AppendDedup);
     own.add(
         Format::Parquet,
