@@ -75,7 +75,7 @@ fn every_finding_has_its_file_line_and_column() {
         (
             "a word",
             SYNC.replace("name: contacts", "name: contacts\n    mode: incremntal"),
-            "s.yaml:6:11: incremntal is not one of full_refresh, incremental; did you mean incremental?",
+            "s.yaml:6:11: incremntal is not one of full_refresh, incremental, live; did you mean incremental?",
         ),
         (
             "a kind",
