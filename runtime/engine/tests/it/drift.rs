@@ -294,7 +294,7 @@ async fn under_freeze_nothing_of_a_new_shape_lands_until_a_person_accepts_it() {
     let requests = plant.crm.counters().requests_total;
     fails(&plant, &tenant).await;
     // Once more it is known; the source is only asked whether it still is so.
-    assert_eq!(plant.crm.counters().requests_total - requests, 3);
+    assert_eq!(plant.crm.counters().requests_total - requests, 6);
     let view = plant.view(&tenant, "contacts").await;
     assert_eq!(view.objects, before.objects);
 

@@ -378,17 +378,25 @@ fn wait_until_whole(orgs: &Orgs, service: &Service) {
     let deadline = Instant::now() + PATIENCE;
     for at in 0..orgs.sims.len() {
         let truth = orgs.truth(at);
-        while wrong(&runtime.block_on(orgs.landed(at)).0, &truth) > 0 {
-            assert!(Instant::now() < deadline, "org {at}\n{}", service.log());
+        loop {
+            let wrong = wrong(&runtime.block_on(orgs.landed(at)).0, &truth);
+            if wrong.is_empty() {
+                break;
+            }
+            let log = || service.log();
+            assert!(Instant::now() < deadline, "org {at}: {wrong:?}\n{}", log());
             std::thread::sleep(Duration::from_millis(500));
         }
     }
 }
 
-/// Records that are not in their newest version.
-fn wrong(landed: &org::Newest, truth: &org::Newest) -> usize {
+/// Records that are not in their newest version: their ids, what is there, what landed.
+fn wrong(landed: &org::Newest, truth: &org::Newest) -> Vec<String> {
     let is_wrong = |(id, newest): &(&String, &(String, bool))| landed.get(*id) != Some(*newest);
-    truth.iter().filter(is_wrong).count()
+    let wrong = truth.iter().filter(is_wrong);
+    wrong
+        .map(|(id, newest)| format!("{id}: {newest:?}, landed {:?}", landed.get(id)))
+        .collect()
 }
 
 /// Waits for the runs that read what was there before: they have one place for all,
