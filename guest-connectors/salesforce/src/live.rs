@@ -43,13 +43,16 @@ pub(crate) fn plan(
     let listed = ends().filter_map(|end| end.deletes).max();
     // A first read begins when it was asked for: the sync's own runs have the rest.
     let since = covered.unwrap_or_else(|| plan.window.map_or(now_ms, |asked| asked.since));
+    let since = since.min(now_ms) / SECOND_MS * SECOND_MS;
     let slice = Slice {
         field: Some(field.to_owned()),
-        since: since.min(now_ms) / SECOND_MS * SECOND_MS,
+        since,
         until: NO_END,
         flagged: description.is_flagged(),
         history: false,
-        deletes: listed,
+        // A process may die before anything is sealed: the list knows what only an event
+        // told that was heard in vain.
+        deletes: listed.or_else(|| description.replicateable.then_some(since)),
     };
     if !is_behind {
         return Partition::new(format!("live-{}", slice.since), slice);
