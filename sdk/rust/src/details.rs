@@ -35,7 +35,11 @@ impl<'a> Details<'a> {
     /// Details of `stream`, each cut as `how` says: a pointer to one object is one
     /// record.
     #[must_use]
-    pub fn new(host: &'a Host, stream: &'a str, how: Extraction) -> Self {
+    pub fn new(host: &'a Host, stream: &'a str, mut how: Extraction) -> Self {
+        // An answer without a key holds no record, and none may be lost for it.
+        if how.present.is_none() {
+            how.present = how.key.first().cloned();
+        }
         Self { host, stream, how }
     }
 
@@ -106,7 +110,8 @@ impl<'a> Details<'a> {
     /// [`Outcome::More`](crate::Outcome::More).
     ///
     /// # Errors
-    /// What the requests or `accept` fail with.
+    /// What the requests or `accept` fail with; [`Failure::Protocol`] where an answer
+    /// holds something without a key instead of the record.
     pub fn emit(
         &self,
         requests: &[Request],
@@ -119,6 +124,10 @@ impl<'a> Details<'a> {
                     continue;
                 };
                 match self.host.emit_body(self.stream, &body, &self.how) {
+                    Ok(one) if one.skipped > 0 && self.skips_by_key() => {
+                        let text = format!("an answer for a record of {} has no key", self.stream);
+                        return Err(Failure::Protocol(text));
+                    }
                     Ok(one) => add(&mut whole, one),
                     Err(EmitFault::Stopping) => return Ok(None),
                     Err(fault) => return Err(fault.into()),
@@ -126,6 +135,10 @@ impl<'a> Details<'a> {
             }
         }
         Ok(Some(whole))
+    }
+
+    fn skips_by_key(&self) -> bool {
+        self.how.present.as_ref() == self.how.key.first()
     }
 }
 
@@ -161,6 +174,7 @@ mod tests {
         let memory = MemoryHost::new(|request| match request.path() {
             "/talks" => Answer::json(&json!({"talks": [{"id": "a"}, {"id": 7}, {"id": "gone"}]})),
             "/talks/gone" => Answer::status(404),
+            "/talks/empty" => Answer::json(&json!({})),
             path => Answer::json(&json!({"id": path.rsplit('/').next(), "parts": [1, 2]})),
         })
         .blind(&manifest);
@@ -187,6 +201,9 @@ mod tests {
         );
         let keys: Vec<String> = memory.emitted().into_iter().map(|one| one.key).collect();
         assert_eq!(keys, ["a", "7"]);
+        let empty = [Request::get("api", "/talks/empty")];
+        let broken = details.emit(&empty, |response| response.success().map(Some));
+        assert!(matches!(broken, Err(Failure::Protocol(_))), "{broken:?}");
         let refused = details.emit(&requests[2..], |response| response.success().map(Some));
         assert!(matches!(refused, Err(Failure::Unsupported(_))));
     }
