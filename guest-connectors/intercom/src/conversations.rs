@@ -34,6 +34,11 @@ pub(crate) fn details(walk: &Walk<'_>) -> Result<Outcome<Intercom>, Failure> {
 /// time is taken for new.
 fn named(page: &Body) -> Result<Vec<(String, u64)>, Failure> {
     let ids = page.each("/conversations/*/id", PAGE as usize)?;
+    // A page without any is the last one, but only where it is a page at all.
+    if ids.is_empty() && page.value::<u64>("/total_count")?.is_none() {
+        let text = "an answer neither lists nor counts conversations";
+        return Err(Failure::Protocol(text.to_owned()));
+    }
     let times = page.each("/conversations/*/updated_at", ids.len())?;
     let times = times
         .into_iter()
