@@ -115,6 +115,19 @@ fn conversations_are_read_one_by_one_with_their_parts() {
 }
 
 #[test]
+fn an_answer_that_lists_no_conversations_and_counts_none_is_no_last_page() {
+    let workspace = Workspace::of(320, NOW_S - 9 * DAY_S);
+    let mut remote = workspace.remote();
+    let memory = MemoryHost::new(move |request| match request.path() {
+        "/conversations" => tidegate_sdk::testing::Answer::json(&serde_json::json!({})),
+        _ => remote(request),
+    });
+    let memory = memory.at(NOW_MS).blind(&Intercom::manifest());
+    let ended = memory.sync::<Intercom>(&job("conversations"), Vec::new());
+    assert!(matches!(ended, Err(Failure::Protocol(_))), "{ended:?}");
+}
+
+#[test]
 fn a_conversation_that_is_deleted_before_it_is_read_is_left_out_and_told_of_later() {
     let workspace = Workspace::of(200, NOW_S - 9 * DAY_S);
     let memory = memory(&workspace);
