@@ -65,13 +65,16 @@ impl Reading {
                 return Ok(Ended::Stopped);
             }
             let (outcome, mut sink) = self.call(&partition, counters).await;
+            let writer = sink.writer();
+            // Where the partition stands is known once its last save is in the batch.
+            let settled = writer.settle().await;
             let outcome = match outcome {
                 // A call that was cut short by a stop has saved what it could.
                 Err(_) if self.sync.stop.is_cancelled() => return Ok(Ended::Stopped),
                 Err(error) => return self.parked_by(error),
                 Ok(outcome) => outcome,
             };
-            let writer = sink.writer();
+            settled.map_err(|error| self.landing(error))?;
             match outcome {
                 ReadOutcome::Done { state } => {
                     writer

@@ -5,8 +5,10 @@
 //! Lazy SIMD parsers were tried and refused: they accept `\u` with anything behind
 //! it and recurse without bound over what they skip.
 
+mod marks;
 mod walk;
 
+use marks::Marks;
 pub(crate) use walk::{Paths, Stray, Walk, names};
 
 /// Containers inside one another, as deep as common readers go.
@@ -49,6 +51,7 @@ pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    marks: Marks,
     /// A `\ud800` without its other half went by. The grammar allows it, most readers do not.
     pub(crate) lone_surrogate: bool,
 }
@@ -59,6 +62,7 @@ impl<'a> Scanner<'a> {
             text,
             at: 0,
             depth: 0,
+            marks: Marks::new(),
             lone_surrogate: false,
         }
     }
@@ -276,14 +280,7 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         self.at += 1;
         loop {
-            while let Some(eight) = bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
-                let found = ends_or_escapes(u64::from_le_bytes(*eight));
-                if found != 0 {
-                    self.at += (found.trailing_zeros() / 8) as usize;
-                    break;
-                }
-                self.at += 8;
-            }
+            self.at = self.marks.next(bytes, self.at);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
@@ -293,7 +290,6 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0x20..) => self.at += 1,
                 _ => return Err(self.malformed()),
             }
         }
@@ -371,20 +367,6 @@ impl<'a> Scanner<'a> {
             Ok(())
         }
     }
-}
-
-/// The top bit of each byte that is a quote, a backslash or a control character.
-/// Bytes above the lowest such one may be marked wrongly; only the lowest is used.
-#[inline]
-fn ends_or_escapes(eight: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let quote = eight ^ (ONES * u64::from(b'"'));
-    let backslash = eight ^ (ONES * u64::from(b'\\'));
-    let quote = quote.wrapping_sub(ONES) & !quote;
-    let backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
-    (quote | backslash | control) & TOPS
 }
 
 fn unit_at(bytes: &[u8], at: usize) -> Option<u16> {

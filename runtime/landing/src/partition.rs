@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tidegate_broker::spool;
 use tidegate_domain::id::PartitionId;
 use tidegate_domain::stream::{End, PlannedPartition};
+use tokio::sync::oneshot;
 
 /// Bytes that wait in memory for a save; what is above goes to disk.
 const UNSAVED_BYTES_MAX: usize = 8 << 20;
@@ -23,6 +24,9 @@ pub struct PartitionWriter {
     unsaved: Vec<Page>,
     unsaved_bytes: usize,
     unsaved_rows: usize,
+    /// The answer to the last save. One may be on its way, so that the reader goes on
+    /// while the writer takes it.
+    unanswered: Option<oneshot::Receiver<Result<(), Error>>>,
     spool_dir: PathBuf,
 }
 
@@ -40,6 +44,7 @@ impl PartitionWriter {
             unsaved: Vec::new(),
             unsaved_bytes: 0,
             unsaved_rows: 0,
+            unanswered: None,
             spool_dir,
         }
     }
@@ -75,13 +80,29 @@ impl PartitionWriter {
         Ok(())
     }
 
-    /// Saves a state with everything pushed before it. Returns once it is in the
-    /// open batch; it is durable only after the batch is sealed.
+    /// Hands over a state with everything pushed before it. Whether it is in the open
+    /// batch is known with the next save, [`PartitionWriter::settle`] or the end; it is
+    /// durable only after the batch is sealed.
+    ///
+    /// # Errors
+    /// The writer's failure, also that of the save before.
+    pub async fn save(&mut self, state: String) -> Result<(), Error> {
+        self.hand_over(Some(state), End::Open).await
+    }
+
+    /// Waits until the last save is in the open batch.
     ///
     /// # Errors
     /// The writer's failure.
-    pub async fn save(&mut self, state: String) -> Result<(), Error> {
-        self.end_with(Some(state), End::Open).await
+    pub async fn settle(&mut self) -> Result<(), Error> {
+        match &mut self.unanswered {
+            None => Ok(()),
+            Some(answer) => {
+                let answer = answer.await;
+                self.unanswered = None;
+                self.writer.answered(answer)
+            }
+        }
     }
 
     /// The partition was read to its end.
@@ -89,7 +110,8 @@ impl PartitionWriter {
     /// # Errors
     /// The writer's failure.
     pub async fn finish(&mut self, state: String) -> Result<(), Error> {
-        self.end_with(Some(state), End::Done).await
+        self.hand_over(Some(state), End::Done).await?;
+        self.settle().await
     }
 
     /// The partition is replaced by smaller ones.
@@ -98,7 +120,8 @@ impl PartitionWriter {
     /// [`Error::Chain`] where a child's id is taken, or the writer's failure.
     pub async fn split(&mut self, children: Vec<PlannedPartition>) -> Result<(), Error> {
         self.discard();
-        self.end_with(None, End::Split(children)).await
+        self.hand_over(None, End::Split(children)).await?;
+        self.settle().await
     }
 
     /// Forgets what was pushed since the last save.
@@ -108,12 +131,14 @@ impl PartitionWriter {
         self.unsaved_rows = 0;
     }
 
-    async fn end_with(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
+    async fn hand_over(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
+        self.settle().await?;
         let pages = std::mem::take(&mut self.unsaved);
         self.unsaved_bytes = 0;
         self.unsaved_rows = 0;
-        self.writer
-            .save(self.partition.clone(), pages, state, end)
-            .await
+        let partition = self.partition.clone();
+        let answer = self.writer.save(partition, pages, state, end).await?;
+        self.unanswered = Some(answer);
+        Ok(())
     }
 }

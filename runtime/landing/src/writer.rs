@@ -271,14 +271,16 @@ impl WriterHandle {
         self.ask(|reply| Message::Flush { reply }).await
     }
 
+    /// Hands a partition's rows and its new state over; the answer comes once they are
+    /// in the open batch.
     pub(crate) async fn save(
         &self,
         partition: PartitionId,
         pages: Vec<Page>,
         after: Option<String>,
         end: End,
-    ) -> Result<(), Error> {
-        self.ask(|reply| Message::Save {
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
+        self.send(|reply| Message::Save {
             partition,
             pages,
             after,
@@ -292,11 +294,27 @@ impl WriterHandle {
         &self,
         message: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Message,
     ) -> Result<(), Error> {
+        let answer = self.send(message).await?;
+        self.answered(answer.await)
+    }
+
+    async fn send(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Message,
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        if self.messages.send(message(reply)).await.is_err() {
-            return Err(self.failure());
+        match self.messages.send(message(reply)).await {
+            Ok(()) => Ok(answer),
+            Err(_) => Err(self.failure()),
         }
-        answer.await.unwrap_or_else(|_| Err(self.failure()))
+    }
+
+    /// What an answer says; one that never comes is the writer's failure.
+    pub(crate) fn answered(
+        &self,
+        answer: Result<Result<(), Error>, oneshot::error::RecvError>,
+    ) -> Result<(), Error> {
+        answer.unwrap_or_else(|_| Err(self.failure()))
     }
 
     /// The first failure goes to the first who asks; the others learn that it was.

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         telemetry::of_command();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(request_threads())
         .enable_all()
         .build()
     {
@@ -52,6 +53,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => report::failure(&error, json),
     }
+}
+
+/// Threads for requests, uploads and the API: half as many as there are cores. Guests have
+/// threads of their own, and two that share little work wake each other for nothing.
+fn request_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {

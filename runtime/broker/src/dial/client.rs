@@ -19,6 +19,8 @@ use url::Url;
 
 /// Below the 60 s after which common load balancers drop an idle connection.
 const IDLE: Duration = Duration::from_secs(45);
+/// What is read of a socket at once, at the most: an answer's page in one piece, mostly.
+const READ_BYTES_MAX: usize = 256 << 10;
 
 /// Sends requests through one pool. Follows no redirect, keeps no cookie, adds no
 /// header but `host`. Cheap to clone.
@@ -42,7 +44,7 @@ where
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(policy.idle_connections_max)
         .http1_max_headers(policy.header_count_max)
-        .http1_max_buf_size(policy.header_bytes_max.max(8192))
+        .http1_max_buf_size(policy.header_bytes_max.max(READ_BYTES_MAX))
         .http2_max_header_list_size(u32::try_from(policy.header_bytes_max).unwrap_or(u32::MAX))
         .build(Connector { dialer });
     HttpClient { client }

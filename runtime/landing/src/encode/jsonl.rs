@@ -45,7 +45,7 @@ impl<C: Compressor> Encoder for Lines<C> {
                     let row = &page.rows[*at];
                     let record = page.record(&row.record, &mut self.scratch);
                     if let Some(look) = &mut self.look {
-                        let record = std::str::from_utf8(record);
+                        let record = simdutf8::basic::from_utf8(record);
                         let record = record.map_err(|_| EncodeError::Record)?;
                         self.drifted += u64::from(look.row(record, |_, _, _| {})?.is_some());
                     }

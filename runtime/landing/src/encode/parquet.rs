@@ -91,7 +91,7 @@ impl Rows {
     fn push(&mut self, page: &Page, at: usize) -> Result<(), EncodeError> {
         let row = &page.rows[at];
         let record = page.record(&row.record, &mut self.scratch);
-        let record = std::str::from_utf8(record).map_err(|_| EncodeError::Record)?;
+        let record = simdutf8::basic::from_utf8(record).map_err(|_| EncodeError::Record)?;
         let columns = &mut self.columns;
         let extra = self
             .cutter
@@ -244,14 +244,15 @@ fn data_type(kind: ColumnType) -> DataType {
 
 fn properties() -> Result<WriterProperties, EncodeError> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
-    let [key, ..] = ROW_COLUMNS;
+    let [key, _, version, _] = ROW_COLUMNS;
     Ok(WriterProperties::builder()
         .set_created_by("tidegate".to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        // Every key is another one.
+        // Every key is another one, and nearly every version.
         .set_column_dictionary_enabled(ColumnPath::from(key), false)
+        .set_column_dictionary_enabled(ColumnPath::from(version), false)
         .build())
 }
 

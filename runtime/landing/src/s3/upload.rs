@@ -17,9 +17,10 @@ use std::time::Duration;
 use tidegate_domain::id::Sha256;
 
 /// Larger files are uploaded in parts; a put holds its object in memory.
-const PUT_BYTES_MAX: u64 = 16 << 20;
-/// S3 takes parts of 5 MiB and up, and 10,000 of them.
-const PART_BYTES: u64 = 8 << 20;
+const PUT_BYTES_MAX: u64 = 8 << 20;
+/// S3 takes parts of 5 MiB and up, and 10,000 of them. The smallest, since those under
+/// way are held in memory.
+const PART_BYTES: u64 = 5 << 20;
 const PARTS_IN_FLIGHT: usize = 2;
 const TRIES: u32 = 4;
 const CREATING: &str = "creating an object";

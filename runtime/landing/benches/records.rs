@@ -1,21 +1,26 @@
-//! How many records one core cuts and encodes per second of CPU:
-//! `cargo run --release -p tidegate-landing --example throughput [directory for the files]`.
-#![expect(clippy::print_stdout, reason = "it prints its figures")]
+//! What a record costs between the socket and the file: bytes per second of one core, for
+//! a page of 100 records, beside a plain copy of it.
+//! `cargo bench -p tidegate-landing --bench records`.
 #![expect(clippy::unwrap_used, reason = "it measures and may stop")]
 
 use bytes::Bytes;
-use rustix::time::{ClockId, clock_gettime};
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::path::PathBuf;
 use tidegate_domain::record::{CursorOrder, Format, Operation};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
 use tidegate_landing::cut::{BodyFormat, CutLimits, Extraction, cut};
-use tidegate_landing::encode::encoder;
+use tidegate_landing::encode::{Encoder, encoder};
+use tidegate_landing::page::Page;
 
-const RECORDS: usize = 200_000;
 const PAGE: usize = 100;
+/// Pages that take turns, so that a compressor does not meet one that it has just seen.
+const PAGES: usize = 200;
+
+fn main() {
+    divan::main();
+}
 
 fn one_of(words: &[&'static str], at: usize) -> &'static str {
     words[at % words.len()]
@@ -53,11 +58,6 @@ fn record(at: usize) -> Value {
     })
 }
 
-fn cpu_seconds() -> f64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
-}
-
 fn schema() -> String {
     let date_time = json!({"type": "string", "format": "date-time"});
     let text = json!({"type": ["string", "null"]});
@@ -77,17 +77,17 @@ fn schema() -> String {
     .to_string()
 }
 
-fn main() {
-    let pages: Vec<Bytes> = (0..RECORDS / PAGE)
-        .map(|page| {
-            let records: Vec<Value> = (page * PAGE..(page + 1) * PAGE).map(record).collect();
-            let next = json!({"next": {"after": page.to_string()}});
-            Bytes::from(json!({"results": records, "paging": next}).to_string())
-        })
-        .collect();
-    let bytes: usize = pages.iter().map(Bytes::len).sum();
-    println!("{RECORDS} records of {} bytes", bytes / RECORDS);
-    let how = Extraction {
+fn pages() -> Vec<Bytes> {
+    let page = |page: usize| {
+        let records: Vec<Value> = (page * PAGE..(page + 1) * PAGE).map(record).collect();
+        let next = json!({"next": {"after": page.to_string()}});
+        Bytes::from(json!({"results": records, "paging": next}).to_string())
+    };
+    (0..PAGES).map(page).collect()
+}
+
+fn extraction() -> Extraction {
+    Extraction {
         format: BodyFormat::Json,
         records: "/results".to_owned(),
         key: vec!["/id".to_owned()],
@@ -100,51 +100,48 @@ fn main() {
         floor: None,
         pairs: None,
         bare: Vec::new(),
-    };
-    let limits = CutLimits::default();
-    let report = |what: &str, begun: f64, file_bytes: u64| {
-        let seconds = cpu_seconds() - begun;
-        println!(
-            "{what:10} {:9.0} records/CPU-s {:5.2} us/record {:6.0} MB/s  file {:.1} MB",
-            RECORDS as f64 / seconds,
-            seconds / RECORDS as f64 * 1e6,
-            bytes as f64 / seconds / 1e6,
-            file_bytes as f64 / 1e6
-        );
-    };
-    let mut kept = std::env::args().nth(1).map(PathBuf::from);
-    for _ in 0..3 {
-        let begun = cpu_seconds();
-        for page in &pages {
-            assert_eq!(
-                cut(page, &how, 0, &limits, None).unwrap().0.rows.len(),
-                PAGE
-            );
-        }
-        report("cut", begun, 0);
-        let columns = Columns::from_json_schema(&schema(), &[]).unwrap();
-        let rows: Vec<usize> = (0..PAGE).collect();
-        for format in [
-            Format::JsonlZstd,
-            Format::JsonlGzip,
-            Format::CsvGzip,
-            Format::Parquet,
-        ] {
-            let file = match &kept {
-                Some(folder) => File::create_new(folder.join(format.extension())).unwrap(),
-                None => tempfile::tempfile().unwrap(),
-            };
-            let begun = cpu_seconds();
-            let content = Content::Rows(Operation::Upsert);
-            let mut encoder = encoder(format, Some(&columns), file, content).unwrap();
-            for page in &pages {
-                let (page, _) = cut(page, &how, 0, &limits, None).unwrap();
-                encoder.write(&page, &rows).unwrap();
-            }
-            let finished = encoder.finish().unwrap();
-            assert_eq!((finished.rows, finished.drifted), (RECORDS as u64, 0));
-            report(format.extension(), begun, finished.bytes);
-        }
-        kept = None;
     }
+}
+
+fn cut_page(body: &Bytes) -> Page {
+    let limits = CutLimits::default();
+    let (page, summary) = cut(body, &extraction(), 0, &limits, None).unwrap();
+    assert_eq!(summary.records as usize, PAGE);
+    page
+}
+
+/// Runs `each` on page after page.
+fn over_pages(bencher: Bencher<'_, '_>, mut each: impl FnMut(&Bytes)) {
+    let pages = pages();
+    let bytes: usize = pages.iter().map(Bytes::len).sum();
+    let mut turn = (0..PAGES).cycle();
+    bencher
+        .counter(BytesCount::new(bytes / PAGES))
+        .counter(ItemsCount::new(PAGE))
+        .bench_local(|| each(&pages[turn.next().unwrap_or(0)]));
+}
+
+#[divan::bench]
+fn a_page_is_copied(bencher: Bencher<'_, '_>) {
+    over_pages(bencher, |body| drop(black_box(body.to_vec())));
+}
+
+#[divan::bench]
+fn a_page_is_cut(bencher: Bencher<'_, '_>) {
+    over_pages(bencher, |body| drop(black_box(cut_page(body))));
+}
+
+#[divan::bench(args = [Format::JsonlZstd, Format::JsonlGzip, Format::CsvGzip, Format::Parquet])]
+fn a_page_is_cut_and_encoded(bencher: Bencher<'_, '_>, format: Format) {
+    let columns = Columns::from_json_schema(&schema(), &[]).unwrap();
+    // Without columns JSON lines are not looked through for what fits none of them.
+    let columns = matches!(format, Format::CsvGzip | Format::Parquet).then_some(&columns);
+    let content = Content::Rows(Operation::Upsert);
+    let file = tempfile::tempfile().unwrap();
+    let mut encoder: Box<dyn Encoder> = encoder(format, columns, file, content).unwrap();
+    let rows: Vec<usize> = (0..PAGE).collect();
+    over_pages(bencher, |body| {
+        encoder.write(&cut_page(body), &rows).unwrap()
+    });
+    assert_eq!(encoder.finish().unwrap().drifted, 0);
 }
