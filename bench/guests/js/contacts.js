@@ -42,7 +42,7 @@ export const manifest = {
       auth: [{ name: "private_app", kind: { tag: "static-keys", val: [key] } }],
       // So many that the source's own limit is what holds.
       limits: [
-        { buckets: ["default"], scope: "connection", rule: { tag: "rolling" }, capacity: 100_000, perMs: 1_000 },
+        { buckets: ["default"], scope: "connection", rule: { tag: "paced", val: 1_000 }, capacity: 100_000, perMs: 1_000 },
       ],
       secrets: [],
       responseHeaders: [],

@@ -14,7 +14,7 @@ from wit_world.exports.manifest import (
     KeyPart,
     KeyPlace_Header,
     Limit,
-    LimitRule_Rolling,
+    LimitRule_Paced,
     LimitScope,
     ResponseClass,
     ResponseRule,
@@ -64,7 +64,7 @@ class Manifest(exports.Manifest):
                 Limit(
                     buckets=["default"],
                     scope=LimitScope.CONNECTION,
-                    rule=LimitRule_Rolling(),
+                    rule=LimitRule_Paced(1_000),
                     capacity=100_000,
                     per_ms=1_000,
                     remaining_header=None,

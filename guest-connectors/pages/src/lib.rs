@@ -76,7 +76,7 @@ impl Connector for Contacts {
                 ),
             )
             // So many that the source's own limit is what holds.
-            .limit(Limit::rolling(100_000, 1_000).bucket("default"))
+            .limit(Limit::paced(100_000, 1_000, 1_000).bucket("default"))
             .response(ResponseRule::status(429, ResponseClass::ThrottledShort))
             .response(ResponseRule::status(401, ResponseClass::Auth))
             .response(ResponseRule::range(500, 599, ResponseClass::Transient))
