@@ -29,9 +29,6 @@ struct Arguments {
     /// The file to write.
     #[arg(long)]
     file: PathBuf,
-    /// Parse each record into a value and write it out again; of lines only.
-    #[arg(long)]
-    parse: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -90,13 +87,9 @@ async fn main() -> Result<()> {
     let began_s = seconds(ClockId::Monotonic);
     let mut source = Source::connect(&arguments.base_url, &arguments.token).await?;
     let file = File::create(&arguments.file).context("cannot create the file")?;
-    let records = match arguments.parse {
-        true => lines::Records::Parsed,
-        false => lines::Records::Copied,
-    };
     let mut landing: Box<dyn Landing> = match arguments.format {
-        Format::JsonlZst => Box::new(lines::zstd(file, records)?),
-        Format::JsonlGz => Box::new(lines::gzip(file, records)),
+        Format::JsonlZst => Box::new(lines::zstd(file)?),
+        Format::JsonlGz => Box::new(lines::gzip(file)),
         Format::Parquet => Box::new(typed::Rows::new(file)?),
     };
     let mut records = 0;
