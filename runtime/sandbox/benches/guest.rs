@@ -191,4 +191,7 @@ impl Sink for Nowhere {
     fn poll(&self) -> Directive {
         Directive::Proceed
     }
+    fn has_saved(&self) -> bool {
+        false
+    }
 }

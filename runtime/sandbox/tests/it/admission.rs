@@ -138,18 +138,23 @@ const COMPOSED: &str = r#"(component
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
             (func (export "take") (param i32 i32)))
         (core instance $i (instantiate $m))
+        (alias core export $i "memory" (core memory $memory))
+        (alias core export $i "realloc" (core func $realloc))
+        (alias core export $i "take" (core func $take))
         (func (export "take") (param "text" string)
-            (canon lift (core func $i "take") (memory $i "memory") (realloc (func $i "realloc")))))
+            (canon lift (core func $take) (memory $memory) (realloc $realloc))))
     (component $caller
         (import "take" (func $take (param "text" string)))
-        (core module $memory (memory (export "memory") 1))
-        (core instance $memory (instantiate $memory))
-        (core func $lowered (canon lower (func $take) (memory $memory "memory")))
+        (core module $own (memory (export "memory") 1))
+        (core instance $own (instantiate $own))
+        (alias core export $own "memory" (core memory $memory))
+        (core func $lowered (canon lower (func $take) (memory $memory)))
         (core module $m (import "" "take" (func (param i32 i32))))
         (core instance (instantiate $m
             (with "" (instance (export "take" (func $lowered)))))))
     (instance $callee (instantiate $callee))
-    (instance (instantiate $caller (with "take" (func $callee "take"))))
+    (alias export $callee "take" (func $take))
+    (instance (instantiate $caller (with "take" (func $take))))
     (instance $i)
     (export "tidegate:connector/manifest@0.1.0" (instance $i)))"#;
 
