@@ -32,6 +32,7 @@ use tidegate_landing::recover::Stream;
 use tidegate_landing::writer::{Settings, StreamWriter};
 use tidegate_sandbox::StreamInfo;
 use tidegate_store::flow::RequestOrigin;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -94,7 +95,11 @@ async fn main() -> Result<()> {
         source,
     };
     // Away from the main thread, which no part of a sync runs on either.
-    tokio::spawn(read.to_its_end()).await??;
+    let mut reading = JoinSet::new();
+    reading.spawn(read.to_its_end());
+    while let Some(ended) = reading.join_next().await {
+        ended??;
+    }
     let generation = writer.handle().state().generation;
     let complete = Change::Complete { generation };
     writer.handle().change(complete).await?;
