@@ -8,7 +8,9 @@ use super::*;
 
 fn two_pages() -> MemoryHost {
     MemoryHost::scripted([
-        Answer::json(&json!({"results": [contact("1"), contact("2")], "paging": {"next": {"after": "2"}}})),
+        Answer::json(
+            &json!({"results": [contact("1"), contact("2")], "paging": {"next": {"after": "2"}}}),
+        ),
         Answer::json(&json!({"results": [contact("3")]})),
     ])
     .blind(&Contacts::manifest())
