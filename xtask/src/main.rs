@@ -1,4 +1,4 @@
-//! The project's own commands, behind the cargo aliases `demo`, `ci` and `proof`.
+//! The project's own commands, behind the cargo aliases of `.cargo/config.toml`.
 //!
 //! Everything it says goes to stderr, so that stdout belongs to what it starts.
 #![expect(clippy::print_stderr, reason = "a command line tool")]
@@ -9,6 +9,7 @@ mod drivers;
 mod fuzz;
 mod guests;
 mod node;
+mod other_guests;
 mod project;
 mod proof;
 mod python;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo demo [-- --records N --dir DIR --json]   build everything and show a sync
        cargo ci                                       everything that must pass before a change lands
-       cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/";
+       cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/
+       cargo bench-guests                             the bench's connectors in JavaScript and Python";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&project, &rest),
         "ci" => ci::run(&project),
         "proof" => proof::run(&project, &rest),
+        "bench-guests" => other_guests::build(&project),
         _ => Err(anyhow::anyhow!(USAGE)),
     });
     match outcome {
