@@ -12,7 +12,7 @@ import subprocess
 import threading
 import urllib.request
 
-from measure import cpu_seconds, measured
+from ..measure import cpu_seconds, measured
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 COMPONENT = ROOT / "guest-connectors/target/wasm32-wasip2/release/salesforce.wasm"
@@ -125,19 +125,19 @@ class Bench:
         files = [json.loads(line) for line in listing.splitlines()]
         rows = sum(file["rows"] for file in files)
         figure = self._counted(f"tidegate {format}", figure, rows, sum(f["bytes"] for f in files))
-        return figure | {"objects": len(files), "peak_mb": said["peak_rss_bytes"] / 1e6}
+        return figure | {"objects": len(files)}
 
     def _counted(self, contestant, figure, rows, landed):
         assert rows == self.rows, f"{contestant} landed {rows} rows of {self.rows}"
-        return {"contestant": contestant, "rows": rows, "bytes": landed} | figure
+        return figure | {"contestant": contestant, "records": rows, "bytes": landed}
 
     def _measured(self, command, environment):
         """Runs to a successful end; figures of the program and of those that served it."""
-        served = {"simulator": self.org["pid"], "s3": self.sink.pid}
+        served = {"source": self.org["pid"], "sink": self.sink.pid}
         before = {name: cpu_seconds(pid) for name, pid in served.items()}
-        figure, output = measured(command, environment)
+        figure, output = measured(command, self.folder, environment)
         for name, pid in served.items():
-            figure[f"{name}_cpu_s"] = cpu_seconds(pid) - before[name]
+            figure[f"{name}_cpu_seconds"] = cpu_seconds(pid) - before[name]
         return figure, output
 
     def _sync(self, sync, format):

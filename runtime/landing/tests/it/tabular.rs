@@ -68,7 +68,17 @@ fn encode(format: Format, page: &Page) -> (Vec<u8>, u64, Vec<Misfit>) {
 }
 
 const NAMES: [&str; 11] = [
-    "id", "at", "day", "n", "flag", "sum", "text", "any", "deep", "new \"1\"", "_tg_x",
+    "id",
+    "at",
+    "day",
+    "n",
+    "flag",
+    "sum",
+    "text",
+    "any",
+    "deep",
+    "new \"1\"",
+    "_tg_x",
 ];
 
 fn value() -> impl Strategy<Value = String> {
