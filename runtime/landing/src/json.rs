@@ -9,7 +9,7 @@ mod marks;
 mod walk;
 
 use marks::Marks;
-pub(crate) use walk::{Paths, Stray, Walk, names};
+pub(crate) use walk::{Paths, ROOT, Stray, Walk, names};
 
 /// Containers inside one another, as deep as common readers go.
 pub(crate) const DEPTH_MAX: u32 = 128;

@@ -3,7 +3,7 @@
 //! Rows are ranges of the body, so a record is not copied between the socket and
 //! the encoder. A row of CSV stays CSV until then, and is written as JSON one by one.
 
-use crate::table::{CsvRow, Table};
+use crate::table::{CsvRow, Table, Values};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -77,14 +77,29 @@ impl Page {
 
     /// A record's JSON text: where it lies in the body or, of a row of CSV, in `scratch`.
     pub fn record<'a>(&'a self, range: &Range<u32>, scratch: &'a mut Scratch) -> &'a [u8] {
-        let raw = &self.body[range.start as usize..range.end as usize];
-        match &self.table {
-            None => raw,
-            Some(table) => {
-                scratch.json.clear();
-                table.write(raw, scratch);
-                &scratch.json
-            }
+        let Some(table) = &self.table else {
+            return self.raw(range);
+        };
+        let Scratch { json, row } = scratch;
+        json.clear();
+        if let Some(values) = self.values(range, row) {
+            table.write(&values, json);
         }
+        json
+    }
+
+    /// The values of a row of CSV.
+    pub(crate) fn values<'a>(
+        &'a self,
+        range: &Range<u32>,
+        row: &'a mut CsvRow,
+    ) -> Option<Values<'a>> {
+        // The cutter has checked that it is UTF-8.
+        let raw = simdutf8::basic::from_utf8(self.raw(range)).ok()?;
+        row.read(raw).map(|(_, values)| values)
+    }
+
+    fn raw(&self, range: &Range<u32>) -> &[u8] {
+        &self.body[range.start as usize..range.end as usize]
     }
 }

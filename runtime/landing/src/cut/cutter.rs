@@ -3,7 +3,7 @@
 use super::layout::Records;
 use super::order::{Rank, Ranked};
 use super::{CutError, CutLimits, Extraction, KEY_POINTERS_MAX, Summary};
-use crate::json::{Paths, Scanner, Span, Walk, quote, unescape};
+use crate::json::{Paths, ROOT, Scanner, Span, Walk, quote, unescape};
 use crate::moment::Moment;
 use crate::page::{Page, Rejected, Row, Text};
 use bytes::Bytes;
@@ -95,6 +95,12 @@ impl Plan {
             record_bytes_max: usize::try_from(limits.record_bytes_max).unwrap_or(usize::MAX),
             records_max: limits.records_max,
         })
+    }
+
+    /// The members of a record that are looked at.
+    pub(super) fn members(&self) -> impl Iterator<Item = &str> {
+        let members = self.paths.children(ROOT).iter();
+        members.map(|member| self.paths.name(*member))
     }
 
     /// How cursors are compared, where records have one.

@@ -4,8 +4,7 @@ use super::cutter::scalar;
 use super::layout::{Layout, Records};
 use super::{CutError, Outline, Pairs, check_size, utf8};
 use crate::json::{Paths, Scanner, Walk, names, quote};
-use crate::page::Scratch;
-use crate::table::Table;
+use crate::table::{CsvRow, Table};
 use bytes::Bytes;
 
 /// Each row of CSV as a line of JSON, so that a record reads the same however it was
@@ -16,16 +15,18 @@ pub(super) fn csv_to_lines(
     bytes_max: u64,
 ) -> Result<Bytes, CutError> {
     let text = utf8(body)?;
-    let mut scratch = Scratch::default();
+    let mut row = CsvRow::default();
+    let mut lines = Vec::new();
     let Some((table, mut at)) = Table::open(text, bare)? else {
         return Ok(Bytes::new());
     };
-    while let Some(read) = table.write(&body[at..], &mut scratch) {
+    while let Some((read, values)) = row.read(&text[at..]) {
         at += read;
-        scratch.json.push(b'\n');
-        check_size(scratch.json.len(), bytes_max)?;
+        table.write(&values, &mut lines);
+        lines.push(b'\n');
+        check_size(lines.len(), bytes_max)?;
     }
-    Ok(Bytes::from(scratch.json))
+    Ok(Bytes::from(lines))
 }
 
 /// Each record with its list of pairs made an object; other records as they are.

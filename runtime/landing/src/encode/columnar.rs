@@ -1,5 +1,8 @@
 //! One pass over a record that yields a cell for each column, and the rest.
 
+mod tabular;
+
+use self::tabular::Fitting;
 use super::extra::Extra;
 use super::misfit::{Misfits, Why};
 use super::{EncodeError, Misfit};
@@ -32,6 +35,8 @@ pub(super) struct Cutter {
     outer: Vec<String>,
     extra: Extra,
     misfits: Misfits,
+    /// Of the table that was seen last.
+    fitting: Option<Fitting>,
 }
 
 struct Target {
@@ -72,6 +77,7 @@ impl Cutter {
             outer,
             extra: Extra::default(),
             misfits: Misfits::default(),
+            fitting: None,
         }
     }
 
@@ -136,6 +142,11 @@ fn parse(kind: ColumnType, raw: &str) -> Option<Cell<'_>> {
         // How CSV and many forms write that there is no value.
         return Some(Cell::Null);
     }
+    typed(kind, text)
+}
+
+/// A text's cell; none where it is none of the column's type.
+fn typed(kind: ColumnType, text: Cow<'_, str>) -> Option<Cell<'_>> {
     match kind {
         ColumnType::Text | ColumnType::Json => Some(Cell::Text(text)),
         ColumnType::Boolean => match &*text {

@@ -50,14 +50,24 @@ impl<C: Compressor> Encoder for Rows<C> {
                 None => out.push(b','),
             }
             push_field(&extracted_at, out);
-            let record = page.record(&row.record, &mut self.scratch);
-            let record = std::str::from_utf8(record).map_err(|_| EncodeError::Record)?;
-            let extra = self.cutter.row(record, |_, cell, raw| match cell {
+            let cell = |_, cell: Cell<'_>, text: &str| match cell {
                 Cell::Null => out.push(b','),
                 Cell::Text(text) => push_field(&text, out),
                 // Checked, but written as the source wrote it.
-                _ => push_field(raw.trim_matches('"'), out),
-            })?;
+                _ => push_field(text.trim_matches('"'), out),
+            };
+            let extra = match &page.table {
+                Some(table) => {
+                    let values = page.values(&row.record, &mut self.scratch.row);
+                    let values = values.ok_or(EncodeError::Record)?;
+                    self.cutter.row_of_csv(table, &values, cell)?
+                }
+                None => {
+                    let record = page.record(&row.record, &mut self.scratch);
+                    let record = std::str::from_utf8(record).map_err(|_| EncodeError::Record)?;
+                    self.cutter.row(record, cell)?
+                }
+            };
             match extra {
                 Some(extra) => {
                     push_field(extra, out);
@@ -89,8 +99,8 @@ impl<C: Compressor> Encoder for Rows<C> {
 }
 
 fn push_field(text: &str, out: &mut Vec<u8>) {
-    let special = |byte: &u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
-    if text.is_empty() || text.as_bytes().iter().any(special) {
+    let special = |any, byte: &u8| any | matches!(byte, b'"' | b',' | b'\n' | b'\r');
+    if text.is_empty() || text.as_bytes().iter().fold(false, special) {
         let doubled = match text.contains('"') {
             true => Cow::Owned(text.replace('"', "\"\"")),
             false => Cow::Borrowed(text),

@@ -3,7 +3,8 @@
 use super::{DEPTH_MAX, Malformed, Scanner, Span, unescape};
 use std::collections::HashMap;
 
-const ROOT: usize = 0;
+/// The node of the value itself.
+pub(crate) const ROOT: usize = 0;
 /// Up to this many names, comparing them all is faster than hashing.
 const COMPARED_MAX: usize = 6;
 
@@ -101,6 +102,11 @@ impl Paths {
     /// The slot of a node that a pointer leads to.
     pub(crate) fn slot(&self, node: usize) -> Option<usize> {
         self.nodes[node].slot
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
     }
 
     /// How many nodes there are.

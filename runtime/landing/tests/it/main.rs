@@ -7,5 +7,6 @@ mod faults;
 mod places;
 mod protocol;
 mod schemas;
+mod tabular;
 mod target;
 mod world;

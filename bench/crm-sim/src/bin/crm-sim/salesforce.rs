@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// The connected app's secret; a fixed one by default.
     #[arg(long)]
     client_secret: Option<String>,
+    /// Where the org says that its data is; the simulator's own address by default.
+    #[arg(long)]
+    instance_url: Option<String>,
     /// A custom field of the org: `Account:Score__c:double`.
     #[arg(long = "field", value_parser = field)]
     fields: Vec<ExtraField>,
@@ -65,6 +68,7 @@ impl Arguments {
             session_timeout_s: self.session_timeout_s,
             refresh_rotation: self.rotate_refresh,
             require_pkce: self.require_pkce,
+            instance_url: self.instance_url,
             extra_fields: self.fields,
             ..Config::default()
         };

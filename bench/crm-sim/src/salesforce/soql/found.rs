@@ -250,14 +250,14 @@ impl Found {
         let overlay = records.overlay();
         let purged = self.purged(collection);
         let current = self.snapshot == Snapshot::NOW || self.snapshot == overlay.snapshot();
-        if self.is_exact() && self.shown() == Some(Shown::Live) && current {
-            match &self.access {
-                Access::ById(range) => return count_ids(records, &overlay, range),
-                Access::ByTime(range, _) => {
-                    let count = records.count_between(&overlay, range.start.0, range.end.0);
-                    return count as u64;
-                }
-                Access::Listed(_) => {}
+        let Bounds { modified, ids, .. } = &self.query.bounds;
+        if self.query.bounds.complete && self.shown() == Some(Shown::Live) && current {
+            // In whatever order they are then shown.
+            if *modified == (i64::MIN..i64::MAX) {
+                return count_ids(records, &overlay, ids);
+            }
+            if *ids == (0..u64::MAX) {
+                return records.count_between(&overlay, modified.start, modified.end) as u64;
             }
         }
         let walk = self.walk(org, collection, &overlay, &purged, After::Nothing);
