@@ -13,7 +13,8 @@ import zstandard
 from .measure import Failed
 
 FIRST_ID = 10_000_000_000
-ID = re.compile(rb'"id":\s?"(\d+)"')
+# Sling makes numbers of ids.
+ID = re.compile(rb'"id":\s?"?(\d+)')
 PIECE_BYTES = 8 << 20
 
 

@@ -16,6 +16,7 @@ from botocore.config import Config
 from .measure import cpu_seconds
 
 POLL_S = 0.1
+SETTLE_S = 0.1
 COUNTED = re.compile(r'SeaweedFS_s3_request_total\{bucket="[^"]*",code="(\d+)",type="(\w+)"\} (\d+)')
 
 
@@ -24,6 +25,8 @@ class Source:
     """A running source and its settings."""
 
     base_url: str
+    # Where it tells what it has seen, when something stands before it.
+    stats_url: str
     token: str
     pid: int
     records: int
@@ -32,12 +35,12 @@ class Source:
     per_second: float | None
 
     def stats(self):
-        with urllib.request.urlopen(self.base_url + "/stats", timeout=10) as answer:
+        with urllib.request.urlopen(self.stats_url, timeout=10) as answer:
             return json.load(answer)
 
     def forget(self):
         """Fills its bucket and forgets what it has seen."""
-        request = urllib.request.Request(self.base_url + "/stats", method="DELETE")
+        request = urllib.request.Request(self.stats_url, method="DELETE")
         urllib.request.urlopen(request, timeout=10).close()
 
 
@@ -51,7 +54,8 @@ def source(bin_dir, records, windows=12, latency_ms=0, per_second=None):
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         try:
             said = json.loads(process.stdout.readline())
-            yield Source(said["base_url"], said["token"], process.pid, records, windows, latency_ms, per_second)
+            url = said["base_url"]
+            yield Source(url, f"{url}/stats", said["token"], process.pid, records, windows, latency_ms, per_second)
         finally:
             process.terminate()
 
@@ -147,4 +151,6 @@ class Costs:
         }
 
     def since(self):
+        # The server counts a request a moment after it was answered.
+        time.sleep(SETTLE_S)
         return {name: value - self.before[name] for name, value in self.now().items()}

@@ -74,7 +74,7 @@ class Contestant:
         first.stop()
         figure |= costs.since()
         seen_at = first.seen_at or time.monotonic()
-        figure["first_object_seconds"] = min(seen_at - figure.pop("began"), figure["seconds"])
+        figure["first_object_seconds"] = min(seen_at - figure["began"], figure["seconds"])
         figure |= task.source.stats()
         figure["records"] = task.source.records
         files = self.files(task, said)

@@ -9,7 +9,7 @@ PROGRAM = "lib/python3*/site-packages/sling_linux_amd64/bin/sling-linux-amd64"
 
 class Sling(Contestant):
     name = "sling jsonl"
-    lands = "one object of flattened JSON lines, not compressed; the rate that it keeps to by itself is raised"
+    lands = "one object of JSON lines, not compressed; text that looks like a number becomes one, and a truth value text"
 
     def __init__(self, home):
         self.home = home
