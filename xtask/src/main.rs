@@ -1,4 +1,5 @@
-//! The project's own commands, behind the cargo aliases `demo`, `ci` and `proof`.
+//! The project's own commands, behind the cargo aliases `demo`, `ci`, `proof` and
+//! `bench-peers`.
 //!
 //! Everything it says goes to stderr, so that stdout belongs to what it starts.
 #![expect(clippy::print_stderr, reason = "a command line tool")]
@@ -9,6 +10,7 @@ mod drivers;
 mod fuzz;
 mod guests;
 mod node;
+mod peers;
 mod project;
 mod proof;
 mod python;
@@ -23,7 +25,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo demo [-- --records N --dir DIR --json]   build everything and show a sync
        cargo ci                                       everything that must pass before a change lands
-       cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/";
+       cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/
+       cargo bench-peers [-- --only SCENARIO --small] the bench beside the peers; writes bench/REPORT.md";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&project, &rest),
         "ci" => ci::run(&project),
         "proof" => proof::run(&project, &rest),
+        "bench-peers" => peers::run(&project, &rest),
         _ => Err(anyhow::anyhow!(USAGE)),
     });
     match outcome {

@@ -1,9 +1,8 @@
 """Tidegate, as its command line is used."""
 
 import json
-import os
-import subprocess
 
+from ..measure import measured
 from . import ROOT, Contestant
 
 COMPONENT = ROOT / "guest-connectors/target/wasm32-wasip2/release/pages.wasm"
@@ -46,10 +45,7 @@ class Tidegate(Contestant):
 
     def prepare(self, task):
         """Compiles the component, unless it lies in the cache."""
-        file = self.documents(task)
-        subprocess.run(
-            self.tidegate("connections", "check", file), check=True, capture_output=True, env=self.environment(task)
-        )
+        measured(self.tidegate("connections", "check", self.documents(task)), task.folder, task.keys)
 
     def command(self, task):
         return self.tidegate("sync", "run", self.documents(task)), task.keys
@@ -61,15 +57,9 @@ class Tidegate(Contestant):
         """As the commit log has them."""
         summary = json.loads(said.splitlines()[-1])
         assert not summary["streams"]["contacts"]["rejected"], summary
-        listed = subprocess.run(
-            self.tidegate("lake", "files", task.folder / "sync.yaml"),
-            check=True,
-            capture_output=True,
-            text=True,
-            env=self.environment(task),
-        )
+        _, listed = measured(self.tidegate("lake", "files", task.folder / "sync.yaml"), task.folder, task.keys)
         scheme = f"s3://{task.sink.bucket}/"
-        entries = [json.loads(line) for line in listed.stdout.splitlines()]
+        entries = [json.loads(line) for line in listed.splitlines()]
         keys = [(entry["location"].removeprefix(scheme), entry["bytes"]) for entry in entries]
         return [(key, size, lambda key=key: task.sink.open(key)) for key, size in keys]
 
@@ -102,9 +92,6 @@ class Tidegate(Contestant):
     def tidegate(self, *command):
         place = ["--state", self.home / "state", "--operator", self.home / "operator.yaml"]
         return [self.bin_dir / "tidegate", "--json", *place, *command]
-
-    def environment(self, task):
-        return os.environ | task.keys
 
 
 def contestants(bin_dir, home):

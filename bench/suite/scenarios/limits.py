@@ -48,7 +48,12 @@ connection:
 streams: [{{ name: conversations, mode: incremental, landing: append }}]
 target: {{ url: 'file://{folder}/lake', format: parquet }}
 """
-DETAILS_OPERATOR = "broker: {{ mappings: [{{ from: 'https://api.intercom.io', to: '{base_url}' }}] }}\n"
+DETAILS_OPERATOR = """\
+broker:
+  mappings:
+    - {{ from: 'https://api.intercom.io', to: '{base_url}' }}
+    - {{ from: 'https://app.intercom.com', to: '{base_url}' }}
+"""
 DETAILS_COMPONENT = ROOT / "guest-connectors/target/wasm32-wasip2/release/intercom.wasm"
 
 
@@ -62,7 +67,7 @@ def details(bench):
         (folder / "operator.yaml").write_text(DETAILS_OPERATOR.format(**said))
         (folder / "sync.yaml").write_text(DETAILS_SYNC.format(component=DETAILS_COMPONENT, folder=folder))
         command = [bench.bin_dir / "tidegate", "--json", "--state", folder / "state", "--operator", folder / "operator.yaml"]
-        subprocess.run([*command, "connections", "check", folder / "sync.yaml"], check=True, capture_output=True)
+        measure.measured([*command, "connections", "check", folder / "sync.yaml"], folder)
         requests = Requests(said["control_url"])
         figure, text = measure.measured([*command, "sync", "run", folder / "sync.yaml"], folder)
         counters, seconds = requests.stop()
