@@ -60,7 +60,7 @@ class Bench:
     def rounds_of(self, names, source, rounds=None, **settings):
         """Everybody in turn, so often; one list of figures."""
         figures = []
-        for number in range(rounds or self.rounds):
+        for number in range(self.rounds if rounds is None else rounds):
             say(f"round {number + 1}")
             figures += [self.run(name, source, **settings) for name in names]
         return figures

@@ -1,10 +1,13 @@
 """What is done: each scenario is a function of a bench that returns a list of figures."""
 
+from importlib.util import find_spec
+
 from . import cold, limits, lists, windows
 
 ALL = {
     "pages-of-100": lists.pages_of_100,
     "pages-of-1000": lists.pages_of_1000,
+    "at-length": lists.at_length,
     "growth": lists.growth,
     "ten-windows": windows.ten_windows,
     "twelve-windows": windows.twelve_windows,
@@ -12,3 +15,37 @@ ALL = {
     "details": limits.details,
     "cold-start": cold.one_page,
 }
+
+
+def guest_modes(bench):
+    """The same list by guests of several languages, and by none."""
+    from . import guest_modes as modes
+
+    figures = []
+    with bench.source(bench.records // 100 if bench.small else bench.records // 10) as source:
+        for _ in range(bench.rounds):
+            with bench.task(source) as task:
+                served = {"base_url": source.base_url, "token": source.token}
+                figures += modes.run(bench.bin_dir, task.folder, served, task.folder / "lake", source.records)
+    return figures
+
+
+def bulk(bench):
+    """Millions of rows of CSV."""
+    from . import bulk as pages
+
+    with bench.task(None) as task:
+        return pages.run(bench.bin_dir, task.folder, bench.sink, 20_000 if bench.small else bench.records // 2)
+
+
+def jobs(bench):
+    """A thousand small syncs of 200 tenants, and what the store can do."""
+    from . import jobs as small_syncs
+
+    with bench.task(None) as task:
+        return [(small_syncs.small if bench.small else small_syncs.run)(bench.bin_dir, task.folder)]
+
+
+for name, scenario in {"guest-modes": guest_modes, "bulk": bulk, "jobs": jobs}.items():
+    if find_spec(f"{__name__}.{name.replace('-', '_')}"):
+        ALL[name] = scenario

@@ -4,6 +4,17 @@ with the number of records.
 
 # What every page size is compared by.
 AT_BOTH_SIZES = ("tidegate jsonl.zst", "tidegate parquet", "native jsonl.zst", "dlt jsonl.gz", "airbyte cdk", "singer jsonl.gz")
+# What the goals are about. The cost of a start does not show here.
+AT_LENGTH = (
+    "tidegate jsonl.zst",
+    "tidegate parquet",
+    "native jsonl.gz",
+    "native jsonl.zst",
+    "native parquet",
+    "airbyte cdk",
+    "dlt jsonl.gz",
+    "singer jsonl.gz",
+)
 GROWING = (
     "tidegate jsonl.zst",
     "tidegate parquet",
@@ -23,6 +34,14 @@ def pages_of_100(bench):
 def pages_of_1000(bench):
     with bench.source(bench.peer_records) as source:
         return bench.rounds_of(AT_BOTH_SIZES, source, page_size=1_000)
+
+
+def at_length(bench):
+    """Once, for the peers take minutes; who is quick runs in each round."""
+    quick = [name for name in AT_LENGTH if name.startswith(("tidegate", "native"))]
+    with bench.source(5 * bench.peer_records) as source:
+        figures = bench.rounds_of(AT_LENGTH, source, rounds=1)
+        return figures + bench.rounds_of(quick, source, bench.rounds - 1)
 
 
 def growth(bench):
