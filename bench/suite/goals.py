@@ -109,7 +109,7 @@ def limits(judge):
     used = lambda figure: 100 * figure["floor_seconds"] / figure["first_to_last_s"]  # noqa: E731
     for scenario, name in (("bucket", "tidegate, limit declared"), ("details", "tidegate, one conversation at a time")):
         judge.at_least(f"share of the limit that is used, {name}", judge.of(scenario, name, used), 95, "%")
-        judge.at_most(f"refusals, {name}", judge.of(scenario, name, lambda figure: figure["refused"]), 0, "")
+        judge.at_most(f"429 answers, {name}", judge.of(scenario, name, lambda figure: figure["refused"]), 0, "429s")
 
 
 def neighbours(judge):
@@ -119,3 +119,5 @@ def neighbours(judge):
         judge.at_least(f"Bulk CSV, share of the rate of raw fetch and put, {name}", 100 * raw / ours if raw and ours else None, 60, "%")
     jobs = judge.results.get("jobs", [None])[0]
     judge.at_most("CPU of a job that moves ten records", jobs and jobs["second"]["cpu_ms_per_job"], 5, "ms")
+    seals = jobs and max(each["seals_per_s"] for each in jobs["store"]) if jobs and isinstance(jobs["store"], list) else None
+    judge.at_least("seals that the store takes", seals, 500, "a second")

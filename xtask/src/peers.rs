@@ -48,12 +48,21 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> anyhow::Result<()>
     tools::wasm_target(project)?;
     guests::build(project, guests::ALL)?;
     let packages = BINARIES.iter().flat_map(|name| ["-p", name]);
-    project::run(&mut project.cargo(["build", "--locked", "--release"].into_iter().chain(packages)))?;
+    project::run(
+        &mut project.cargo(
+            ["build", "--locked", "--release"]
+                .into_iter()
+                .chain(packages),
+        ),
+    )?;
     let readers = Python::prepare(project, &python::READERS)?;
     let seaweed = Seaweed::start(project, &readers)?;
     // Beside this very binary, wherever the caller put the target directory.
     let own = std::env::current_exe()?;
-    let target = own.ancestors().nth(2).context("a binary lies below target/")?;
+    let target = own
+        .ancestors()
+        .nth(2)
+        .context("a binary lies below target/")?;
     measure(project, &seaweed, &target.join("release"), arguments)
 }
 

@@ -10,7 +10,7 @@ class Dlt(Contestant):
         self.python, self.name = home / "bin/python", name
         self.variant, self.format, self.parallel = variant, format, parallel
         self.lands = {
-            "default": f"flattened {format}, loaded at the end; its state and its schema lie beside",
+            "default": f"flattened {format}, all loaded at the end; its state and its schema lie beside",
             "arrow": "parquet of tables that a resource by hand yields, not normalised, loaded at the end",
         }[variant]
 

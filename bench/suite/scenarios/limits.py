@@ -24,7 +24,7 @@ def bucket(bench):
     contestants = [
         tidegate.Tidegate(bench.bin_dir, home, "jsonl.zst", "tidegate, limit declared", [DECLARED], 1.0),
         tidegate.Tidegate(bench.bin_dir, home, "jsonl.zst", "tidegate, limit unknown"),
-        *READERS,
+        *bench.readers(READERS),
     ]
     with bench.source(pages * PAGE, windows=WINDOWS, per_second=PER_SECOND) as source:
         figures = bench.rounds_of(contestants, source, page_size=PAGE, windows=WINDOWS)

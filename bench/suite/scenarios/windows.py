@@ -16,17 +16,17 @@ READERS = (
 
 def ten_windows(bench):
     """200 pages: the row that others were measured by."""
-    return read(bench, windows=10, pages=20)
+    return read(bench, READERS, windows=10, pages=20)
 
 
 def twelve_windows(bench):
-    return read(bench, windows=12, pages=20)
+    return read(bench, bench.readers(READERS), windows=12, pages=20)
 
 
-def read(bench, windows, pages):
+def read(bench, readers, windows, pages):
     pages = 2 if bench.small else pages
     with bench.source(windows * pages * PAGE, windows=windows, latency_ms=round(LATENCY_S * 1_000)) as source:
-        figures = bench.rounds_of(READERS, source, page_size=PAGE, windows=windows)
+        figures = bench.rounds_of(readers, source, page_size=PAGE, windows=windows)
     for figure in figures:
         figure["floor_seconds"] = pages * LATENCY_S
     return figures
