@@ -66,8 +66,11 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> anyhow::Result<()>
     measure(project, &seaweed, &target.join("release"), arguments)
 }
 
-/// Whether every scenario still works, with the binaries that the tests built.
+/// Whether every scenario still works, with what the tests built.
 pub(crate) fn try_out(project: &Project, seaweed: &Seaweed) -> anyhow::Result<()> {
+    // The tests are built already, and asked for so that nothing is built in another way;
+    // a binary of a package without integration tests is only linked here.
+    project::run(&mut project.cargo(["build", "--locked", "--workspace", "--bins", "--tests"]))?;
     let own = std::env::current_exe()?;
     let binaries = own.parent().context("a binary lies in a directory")?;
     measure(project, seaweed, binaries, &["--small".to_owned()])
@@ -91,11 +94,16 @@ fn measure(
         Python::prepare(project, peer)?;
     }
     let suite = Python::prepare(project, &SUITE)?;
+    let python = |module: &str| {
+        let mut command = project.command(suite.interpreter());
+        command.current_dir(project.path("bench")).args(["-m", module]);
+        command
+    };
+    // A bench whose own checks cannot fail proves nothing.
+    project::run(python("unittest").arg("suite.tests"))?;
     project::run(
-        project
-            .command(suite.interpreter())
-            .current_dir(project.path("bench"))
-            .args(["-m", "suite", "--bin-dir"])
+        python("suite")
+            .arg("--bin-dir")
             .arg(binaries)
             .arg("--homes")
             .arg(project.path(HOMES))
