@@ -5,6 +5,7 @@ The S3 server is told by TIDEGATE_TEST_S3_{ENDPOINT,BUCKET,ACCESS_KEY,SECRET_KEY
 """
 
 import argparse
+import datetime
 import json
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def main():
 
 
 def run(arguments, results):
+    began = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, commit {report.commit()}"
     # Not in RAM: whoever syncs pays for it.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=results.parent) as folder:
         bench = Bench(
@@ -52,7 +54,7 @@ def run(arguments, results):
             if not figures:
                 sys.exit(f"{name} brought no figures")
             # Each by itself, so that one can be repeated without the others.
-            (results / f"{name}.json").write_text(json.dumps(figures, indent=1))
+            (results / f"{name}.json").write_text(json.dumps({"run": began, "figures": figures}, indent=1))
 
 
 def parse():

@@ -1,6 +1,5 @@
 """Writes the report from the figures of the scenarios: goals first, then each scenario's table and picture."""
 
-import datetime
 import json
 import os
 import platform
@@ -90,15 +89,25 @@ COLUMNS = {
 
 def write(folder, bench):
     """Writes REPORT.md and its pictures into `bench`."""
-    results = {name: json.loads(path.read_text()) for name in TITLES if (path := folder / f"{name}.json").is_file()}
-    if not results:
+    found = {name: json.loads(path.read_text()) for name in TITLES if (path := folder / f"{name}.json").is_file()}
+    if not found:
         raise Failed(f"there are no figures in {folder}")
+    results = {name: kept["figures"] for name, kept in found.items()}
     pictures = plots.draw(results, bench / "pictures")
-    parts = [HEAD, machine(), goals_table(results), contestants_table(results)]
+    parts = [HEAD, machine(), runs(found), goals_table(results), contestants_table(results)]
     for name, title in TITLES.items():
         if name in results:
             parts.append(section(name, title, results[name], pictures.get(name)))
     (bench / "REPORT.md").write_text("\n".join(parts))
+
+
+def runs(found):
+    """From which run the figures are: ratios of two runs would say nothing."""
+    by_run = {}
+    for name, kept in found.items():
+        by_run.setdefault(kept["run"], []).append(name)
+    lines = [f"- run of {run}: {', '.join(names)}" for run, names in by_run.items()]
+    return "\n".join([*lines, ""])
 
 
 def section(name, title, figures, picture):
@@ -189,16 +198,20 @@ def contestants_table(results):
 
 
 def machine():
-    said = lambda *command: subprocess.run(command, capture_output=True, text=True).stdout.strip()  # noqa: E731
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    gigabytes = int(first("/proc/meminfo", "MemTotal").split()[0]) / 1e6
     return "\n".join([
-        f"- {datetime.date.today()}, commit {said('git', 'rev-parse', '--short=12', 'HEAD')}, {said('rustc', '--version')},"
-        " release profile",
-        f"- {os.cpu_count()} cores of {first('/proc/cpuinfo', 'model name')}, memory {first('/proc/meminfo', 'MemTotal')},"
-        f" {platform.system()} {platform.release()}; load when this was written: {load}",
+        f"- {os.cpu_count()} cores of {first('/proc/cpuinfo', 'model name')}, {gigabytes:.0f} GB of memory,"
+        f" {platform.system()}; {said('rustc', '--version')}, release profile",
         f"- {', '.join(versions())}; Python {platform.python_version()}; SeaweedFS {seaweed()} on the same machine",
-        "",
     ])
+
+
+def commit():
+    return said("git", "rev-parse", "--short=12", "HEAD")
+
+
+def said(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def first(file, name):
