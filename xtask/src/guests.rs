@@ -11,6 +11,7 @@ pub(crate) const ALL: &[&str] = &[
     "hubspot",
     "intercom",
     "leadsquared",
+    "pages",
     "pipedrive",
     "salesforce",
     "hostile",

@@ -1,5 +1,4 @@
-//! The project's own commands, behind the cargo aliases `demo`, `ci`, `proof` and
-//! `bench-peers`.
+//! The project's own commands, behind the cargo aliases of `.cargo/config.toml`.
 //!
 //! Everything it says goes to stderr, so that stdout belongs to what it starts.
 #![expect(clippy::print_stderr, reason = "a command line tool")]
@@ -10,6 +9,7 @@ mod drivers;
 mod fuzz;
 mod guests;
 mod node;
+mod other_guests;
 mod peers;
 mod project;
 mod proof;
@@ -26,7 +26,8 @@ const USAGE: &str = "\
 usage: cargo demo [-- --records N --dir DIR --json]   build everything and show a sync
        cargo ci                                       everything that must pass before a change lands
        cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/
-       cargo bench-peers [-- --only SCENARIO --small] the bench beside the peers; writes bench/REPORT.md";
+       cargo bench-peers [-- --only SCENARIO ...]     the bench beside the peers; writes bench/REPORT.md
+       cargo bench-guests                             the bench's connectors in JavaScript and Python";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(&project),
         "proof" => proof::run(&project, &rest),
         "bench-peers" => peers::run(&project, &rest),
+        "bench-guests" => other_guests::build(&project),
         _ => Err(anyhow::anyhow!(USAGE)),
     });
     match outcome {

@@ -1,5 +1,5 @@
-//! Packages of Node.js: exactly what a lock file names, installed by the npm of the
-//! drivers' environment.
+//! Packages of Node.js: exactly what a lock file names, installed by the npm of a
+//! Python environment.
 
 use crate::project::{Project, run};
 use crate::python::Python;
@@ -27,6 +27,13 @@ pub(crate) const CLIENTS: Package = Package {
     from: "bench/crm-sim/tests/node",
     home: "target/crm-clients",
     files: ["pipedrive_client.mjs", "package.json", "package-lock.json"],
+};
+
+/// The tool chain of the bench's connector in JavaScript.
+pub(crate) const GUEST: Package = Package {
+    from: "bench/guests/js",
+    home: "target/bench-guests/js",
+    files: ["contacts.js", "package.json", "package-lock.json"],
 };
 
 impl Package {

@@ -4,7 +4,7 @@
 use crate::project::{self, Project};
 use crate::python::{self, Environment, Python};
 use crate::seaweed::Seaweed;
-use crate::{guests, tools};
+use crate::{guests, other_guests, tools};
 use anyhow::{Context as _, ensure};
 use std::path::Path;
 
@@ -43,6 +43,9 @@ const PEERS: [Environment; 5] = [
 /// What the suite starts.
 const BINARIES: [&str; 4] = ["tidegate", "crm-sim", "page-source", "native-loop"];
 
+/// Packages whose examples it starts.
+const EXAMPLES: [&str; 2] = ["tidegate-engine", "tidegate-store"];
+
 /// Builds everything for speed, runs the suite with these arguments, and writes the report.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> anyhow::Result<()> {
     tools::wasm_target(project)?;
@@ -71,6 +74,7 @@ pub(crate) fn try_out(project: &Project, seaweed: &Seaweed) -> anyhow::Result<()
     // The tests are built already, and asked for so that nothing is built in another way;
     // a binary of a package without integration tests is only linked here.
     project::run(&mut project.cargo(["build", "--locked", "--workspace", "--bins", "--tests"]))?;
+    other_guests::build(project)?;
     let own = std::env::current_exe()?;
     let binaries = own.parent().context("a binary lies in a directory")?;
     measure(project, seaweed, binaries, &["--small".to_owned()])
@@ -96,7 +100,9 @@ fn measure(
     let suite = Python::prepare(project, &SUITE)?;
     let python = |module: &str| {
         let mut command = project.command(suite.interpreter());
-        command.current_dir(project.path("bench")).args(["-m", module]);
+        command
+            .current_dir(project.path("bench"))
+            .args(["-m", module]);
         command
     };
     // A bench whose own checks cannot fail proves nothing.

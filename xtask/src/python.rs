@@ -23,6 +23,12 @@ pub(crate) const DRIVERS: Environment = Environment {
     requirements: "bench/requirements-service.txt",
 };
 
+/// The tool chains of the bench's connectors in JavaScript and Python.
+pub(crate) const GUESTS: Environment = Environment {
+    home: "target/bench-guests/tools",
+    requirements: "bench/guests/requirements.txt",
+};
+
 /// The virtual environment.
 pub(crate) struct Python {
     home: PathBuf,

@@ -1,15 +1,13 @@
-//! Records as they came, one a line, compressed.
+//! Records one a line, compressed: as they came, or parsed and written out again.
 
 use crate::{Landing, Page, Read};
 use anyhow::Result;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::marker::PhantomData;
 
 /// The level of Tidegate, so that both compress as hard.
 const ZSTD_LEVEL: i32 = 1;
@@ -23,57 +21,31 @@ pub(crate) trait Compressor: Write {
     fn end(self) -> io::Result<File>;
 }
 
-/// A record, and how it becomes a line again.
-pub(crate) trait Record<'a>: Deserialize<'a> {
-    fn write(&self, block: &mut Vec<u8>) -> Result<()>;
+/// What becomes of a record between page and line.
+#[derive(Clone, Copy)]
+pub(crate) enum Records {
+    /// Its bytes are copied.
+    Copied,
+    /// It is parsed into a value and written out again, as where its author changes it.
+    Parsed,
 }
 
-/// The record's own text, checked and not taken apart.
-impl<'a> Record<'a> for &'a RawValue {
-    fn write(&self, block: &mut Vec<u8>) -> Result<()> {
-        block.extend_from_slice(self.get().as_bytes());
-        Ok(())
-    }
-}
-
-/// A tree, as of one who looks into each record.
-impl Record<'_> for Value {
-    fn write(&self, block: &mut Vec<u8>) -> Result<()> {
-        Ok(serde_json::to_writer(block, self)?)
-    }
-}
-
-/// Names the kind of record, whatever its lifetime is.
-pub(crate) trait Kind {
-    type Record<'a>: Record<'a>;
-}
-
-pub(crate) struct Verbatim;
-pub(crate) struct Parsed;
-
-impl Kind for Verbatim {
-    type Record<'a> = &'a RawValue;
-}
-
-impl Kind for Parsed {
-    type Record<'a> = Value;
-}
-
-pub(crate) struct Lines<C, K> {
+pub(crate) struct Lines<C> {
     compressor: C,
     block: Vec<u8>,
-    kind: PhantomData<K>,
+    records: Records,
 }
 
-pub(crate) fn zstd<K: Kind>(file: File) -> Result<Lines<Zstd, K>> {
+pub(crate) fn zstd(file: File, records: Records) -> Result<Lines<Zstd>> {
     let mut encoder = Zstd::new(file, ZSTD_LEVEL)?;
     encoder.include_checksum(true)?;
-    Ok(Lines::new(encoder))
+    Ok(Lines::new(encoder, records))
 }
 
-pub(crate) fn gzip<K: Kind>(file: File, level: u32) -> Lines<Gzip, K> {
+pub(crate) fn gzip(file: File, level: u32, records: Records) -> Lines<Gzip> {
     let file = BufWriter::with_capacity(BLOCK_BYTES, file);
-    Lines::new(GzEncoder::new(file, Compression::new(level)))
+    let encoder = GzEncoder::new(file, Compression::new(level));
+    Lines::new(encoder, records)
 }
 
 impl Compressor for Zstd {
@@ -89,28 +61,45 @@ impl Compressor for Gzip {
     }
 }
 
-impl<C, K> Lines<C, K> {
-    fn new(compressor: C) -> Lines<C, K> {
+impl<C> Lines<C> {
+    fn new(compressor: C, records: Records) -> Lines<C> {
         Lines {
             compressor,
             block: Vec::with_capacity(2 * BLOCK_BYTES),
-            kind: PhantomData,
+            records,
         }
+    }
+
+    fn copy(&mut self, body: &[u8]) -> Result<Read> {
+        let page: Page<&RawValue> = serde_json::from_slice(body)?;
+        for record in &page.results {
+            self.block.extend_from_slice(record.get().as_bytes());
+            self.block.push(b'\n');
+        }
+        Ok(page.read())
+    }
+
+    fn rewrite(&mut self, body: &[u8]) -> Result<Read> {
+        let page: Page<Value> = serde_json::from_slice(body)?;
+        for record in &page.results {
+            serde_json::to_writer(&mut self.block, record)?;
+            self.block.push(b'\n');
+        }
+        Ok(page.read())
     }
 }
 
-impl<C: Compressor, K: Kind> Landing for Lines<C, K> {
+impl<C: Compressor> Landing for Lines<C> {
     fn land(&mut self, body: &[u8]) -> Result<Read> {
-        let page: Page<K::Record<'_>> = serde_json::from_slice(body)?;
-        for record in &page.results {
-            record.write(&mut self.block)?;
-            self.block.push(b'\n');
-        }
+        let read = match self.records {
+            Records::Copied => self.copy(body)?,
+            Records::Parsed => self.rewrite(body)?,
+        };
         if self.block.len() >= BLOCK_BYTES {
             self.compressor.write_all(&self.block)?;
             self.block.clear();
         }
-        Ok(page.read())
+        Ok(read)
     }
 
     fn finish(mut self: Box<Self>) -> Result<File> {

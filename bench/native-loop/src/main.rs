@@ -10,7 +10,7 @@ mod verbatim;
 use anyhow::{Context as _, Result};
 use bucket::Bucket;
 use clap::{Parser, ValueEnum};
-use lines::{Parsed, Verbatim};
+use lines::Records;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 use source::Source;
@@ -135,13 +135,15 @@ async fn main() -> Result<()> {
 
 fn landing(arguments: &Arguments, file: File) -> Result<Box<dyn Landing>> {
     let level = arguments.gzip_level;
-    Ok(match (arguments.format, arguments.parse) {
-        (Format::JsonlZst, false) => Box::new(lines::zstd::<Verbatim>(file)?),
-        (Format::JsonlZst, true) => Box::new(lines::zstd::<Parsed>(file)?),
-        (Format::JsonlGz, false) => Box::new(lines::gzip::<Verbatim>(file, level)),
-        (Format::JsonlGz, true) => Box::new(lines::gzip::<Parsed>(file, level)),
-        (Format::Parquet, _) => Box::new(typed::Rows::new(file)?),
-        (Format::Bodies, _) => Box::new(verbatim::Bodies::new(file)),
+    let records = match arguments.parse {
+        true => Records::Parsed,
+        false => Records::Copied,
+    };
+    Ok(match arguments.format {
+        Format::JsonlZst => Box::new(lines::zstd(file, records)?),
+        Format::JsonlGz => Box::new(lines::gzip(file, level, records)),
+        Format::Parquet => Box::new(typed::Rows::new(file)?),
+        Format::Bodies => Box::new(verbatim::Bodies::new(file)),
     })
 }
 
