@@ -50,14 +50,13 @@ const EXAMPLES: [&str; 2] = ["tidegate-engine", "tidegate-store"];
 pub(crate) fn run(project: &Project, arguments: &[String]) -> anyhow::Result<()> {
     tools::wasm_target(project)?;
     guests::build(project, guests::ALL)?;
-    let packages = BINARIES.iter().flat_map(|name| ["-p", name]);
-    project::run(
-        &mut project.cargo(
-            ["build", "--locked", "--release"]
-                .into_iter()
-                .chain(packages),
-        ),
-    )?;
+    other_guests::build(project)?;
+    let build = ["build", "--locked", "--release"].into_iter();
+    let binaries = BINARIES.iter().flat_map(|name| ["-p", name]);
+    project::run(&mut project.cargo(build.clone().chain(binaries)))?;
+    // By themselves: what only they need must not change how the binaries are built.
+    let examples = EXAMPLES.iter().flat_map(|name| ["-p", name]);
+    project::run(&mut project.cargo(build.chain(["--examples"]).chain(examples)))?;
     let readers = Python::prepare(project, &python::READERS)?;
     let seaweed = Seaweed::start(project, &readers)?;
     // Beside this very binary, wherever the caller put the target directory.
