@@ -36,6 +36,9 @@ CONFIG = {
 FIRST_DAY = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
 TEXT = {"type": ["string", "null"]}
+# componentize-py 0.25 does not free bytes that it has passed to the host: the instance is
+# given back before they fill its memory, and a fresh one goes on.
+EMITTED_BYTES_MAX = 32 << 20
 # Values are texts on the wire, whatever they hold.
 KINDS = {
     "datetime": TEXT | {"format": "date-time"},
@@ -123,16 +126,19 @@ class Source(exports.Source):
         query = {"limit": json.loads(req.config).get("page_size", 100)}
         query |= json.loads(req.partition.descriptor)
         after = json.loads(req.state) if req.state else None
+        emitted = 0
         while True:
             if after:
                 query["after"] = after
             page = json.loads(fetch("api", LIST, query))
             lines = b"".join(map(line, page["results"]))
             emit.ndjson(req.stream_name, emit.Change.UPSERT, lines)
+            emitted += len(lines)
             after = page.get("paging", {}).get("next", {}).get("after")
             if not after:
                 return Outcome_Done("null")
-            if checkpoint.save(json.dumps(after)) != checkpoint.Directive.PROCEED:
+            directive = checkpoint.save(json.dumps(after))
+            if directive != checkpoint.Directive.PROCEED or emitted > EMITTED_BYTES_MAX:
                 return Outcome_More()
 
 

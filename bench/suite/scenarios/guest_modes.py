@@ -6,7 +6,7 @@ import json
 import pathlib
 import subprocess
 
-from suite.measure import measured
+from ..measure import measured
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 RUST_GUESTS = ROOT / "guest-connectors/target/wasm32-wasip2/release"
@@ -37,13 +37,12 @@ OPERATOR = """\
 broker:
   mappings:
     - {{ from: 'https://api.hubapi.com', to: '{base_url}' }}
-    - {{ from: 'https://app.hubspot.com', to: '{base_url}' }}
   limit_scale: .inf
 """
 
 
 def run(bin_dir, folder, source, sink, records):
-    """One round: every contestant once, in turn. `sink` is the directory to land in."""
+    """One round in a fresh folder: every contestant once, in turn. `sink` is the directory to land in."""
     return Round(bin_dir, folder, source, sink, records).all()
 
 

@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release -p tidegate-engine --example without_guest -- --help`
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use clap::Parser;
 use rustix::time::{ClockId, clock_gettime};
@@ -95,7 +95,8 @@ async fn main() -> Result<()> {
     };
     // Away from the main thread, which no part of a sync runs on either.
     tokio::spawn(read.to_its_end()).await??;
-    let complete = Change::Complete { generation: 1 };
+    let generation = writer.handle().state().generation;
+    let complete = Change::Complete { generation };
     writer.handle().change(complete).await?;
     let landed = writer.close().await?;
     node.broker.close().await;
@@ -197,13 +198,14 @@ async fn writer(node: &Node, arguments: &Arguments, contacts: &StreamInfo) -> Re
         window: None,
         estimated_records: None,
     };
-    let (generation, run, partitions) = (1, 1, vec![list]);
-    for change in [
-        Change::Begin { generation, how },
-        Change::Plan { run, partitions },
-    ] {
-        writer.handle().change(change).await?;
-    }
+    let handle = writer.handle();
+    let generation = handle.state().generation + 1;
+    handle.change(Change::Begin { generation, how }).await?;
+    let plan = Change::Plan {
+        run: handle.state().run + 1,
+        partitions: vec![list],
+    };
+    handle.change(plan).await?;
     Ok(writer)
 }
 
@@ -236,9 +238,7 @@ impl Read {
         let mut after = None;
         loop {
             let request = self.request(after.as_deref());
-            let Ok(page) = self.source.session.fetch(request, &self.call).await else {
-                bail!("the source gave no page");
-            };
+            let page = self.source.session.fetch(request, &self.call).await?;
             ensure!(page.status == 200, "the source answered {}", page.status);
             let mut outline = Outline::default();
             let cut = cut_outlined(

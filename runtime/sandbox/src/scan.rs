@@ -5,7 +5,7 @@
 
 use crate::config::Admission;
 use std::collections::BTreeSet;
-use wasmparser::{Encoding, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{Encoding, FunctionBody, Operator, Parser, Payload, TypeRef};
 
 /// What a component takes and offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +147,8 @@ struct Counts {
     functions: u32,
     segments: u32,
     names: u32,
+    /// Of the module that is being read.
+    memories: u32,
 }
 
 impl Scan<'_> {
@@ -155,6 +157,7 @@ impl Scan<'_> {
         match payload {
             Payload::Version { .. } => {
                 self.depth += 1;
+                self.counts.memories = 0;
                 check(
                     "levels of nesting",
                     self.depth.into(),
@@ -188,7 +191,16 @@ impl Scan<'_> {
             Payload::CodeSectionEntry(body) => self.body(&body),
             Payload::DataSection(section) => self.segments(section.count()),
             Payload::ElementSection(section) => self.segments(section.count()),
-            Payload::ImportSection(section) => self.names(section.count()),
+            Payload::ImportSection(section) => {
+                self.names(section.count())?;
+                for import in section.into_imports() {
+                    if let TypeRef::Memory(_) = import?.ty {
+                        self.memories(1)?;
+                    }
+                }
+                Ok(())
+            }
+            Payload::MemorySection(section) => self.memories(section.count()),
             Payload::ExportSection(section) => self.names(section.count()),
             Payload::ComponentImportSection(section) => {
                 self.names(section.count())?;
@@ -228,6 +240,10 @@ impl Scan<'_> {
     fn names(&mut self, more: u32) -> Result<(), Refusal> {
         let max = self.admission.names_max;
         count("imports and exports", &mut self.counts.names, more, max)
+    }
+
+    fn memories(&mut self, more: u32) -> Result<(), Refusal> {
+        count("memories in one module", &mut self.counts.memories, more, 1)
     }
 
     fn body(&self, body: &FunctionBody<'_>) -> Result<(), Refusal> {

@@ -77,7 +77,10 @@ fn base(memories: Memories) -> wasmtime::Config {
         .wasm_extended_const(true)
         .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
-        .wasm_multi_memory(false)
+        // For what wasmtime puts between the components of a component, such as QuickJS
+        // and its loader: it copies from memory to memory. Modules with more than one
+        // are refused at admission.
+        .wasm_multi_memory(true)
         .wasm_memory64(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false);

@@ -113,7 +113,6 @@ async fn features_that_no_guest_needs_do_not_compile() {
     for module in [
         "(memory i64 1)",
         "(memory 1 1 shared)",
-        "(memory 1) (memory 1)",
         "(type (struct (field i32)))",
         "(func return_call 0)",
         "(tag)",
@@ -128,6 +127,42 @@ async fn features_that_no_guest_needs_do_not_compile() {
             "{module}"
         );
     }
+}
+
+/// Two components, of which one hands the other a text: the compiler puts a module between
+/// them that reaches into both memories.
+const COMPOSED: &str = r#"(component
+    (component $callee
+        (core module $m
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+            (func (export "take") (param i32 i32)))
+        (core instance $i (instantiate $m))
+        (func (export "take") (param "text" string)
+            (canon lift (core func $i "take") (memory $i "memory") (realloc (func $i "realloc")))))
+    (component $caller
+        (import "take" (func $take (param "text" string)))
+        (core module $memory (memory (export "memory") 1))
+        (core instance $memory (instantiate $memory))
+        (core func $lowered (canon lower (func $take) (memory $memory "memory")))
+        (core module $m (import "" "take" (func (param i32 i32))))
+        (core instance (instantiate $m
+            (with "" (instance (export "take" (func $lowered)))))))
+    (instance $callee (instantiate $callee))
+    (instance (instantiate $caller (with "take" (func $callee "take"))))
+    (instance $i)
+    (export "tidegate:connector/manifest@0.1.0" (instance $i)))"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_of_components_compile() {
+    let admitted = Bench::new().sandbox.admit(component(COMPOSED)).await;
+    // Its manifest is empty, and that is all that it is refused for.
+    let refused = admitted.err();
+    assert!(matches!(refused, Some(Error::Unfit { .. })), "{refused:?}");
+}
+
+fn two_memories(module: &str) -> String {
+    format!("(component (core module {module}))")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,6 +189,14 @@ async fn shapes_beyond_the_limits_are_refused_before_the_compiler_sees_them() {
         ("locals in one function", locals),
         ("locals times blocks in one function", blocks),
         ("targets in one br_table", table),
+        (
+            "memories in one module",
+            two_memories("(memory 1) (memory 1)"),
+        ),
+        (
+            "memories in one module",
+            two_memories("(import \"a\" \"b\" (memory 1)) (memory 1)"),
+        ),
     ] {
         match refusal(&bench, component(&text)).await {
             Refusal::TooMuch { what: found, .. } => assert_eq!(found, what),
