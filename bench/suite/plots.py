@@ -31,6 +31,9 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    # Text stays text.
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans", "sans-serif"],
     # Two runs of the same figures draw the same file.
     "svg.hashsalt": "tidegate",
 }
@@ -124,8 +127,8 @@ def growth(figures, title):
         axes.set_title(label, loc="left", fontsize=10)
         axes.grid(color=FAINT, linewidth=0.6, which="both")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,g}" if str(value)[0] in "25" else ""))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}" if str(value)[0] in "25" else ""))
         axes.tick_params(which="minor", labelsize=8)
     handles, labels = cost.get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False, bbox_to_anchor=(0.5, -0.2))

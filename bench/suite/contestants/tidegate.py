@@ -15,7 +15,7 @@ connection:
   connector: {component}
   config: {{ page_size: {page_size}, windows: {windows} }}
   secrets: {{ token: '${{file:{home}/token}}' }}
-streams: [{{ name: contacts, mode: full_refresh, landing: append }}]
+streams: [{{ name: contacts, mode: full_refresh, landing: append, partitions_max: {partitions_max} }}]
 target:
   url: s3://{bucket}/{prefix}
   endpoint: {endpoint}
@@ -80,6 +80,8 @@ class Tidegate(Contestant):
             component=COMPONENT,
             page_size=task.page_size,
             windows=task.windows,
+            # As the peers are told how much they may do at once.
+            partitions_max=max(1, task.windows),
             home=self.home,
             bucket=task.sink.bucket,
             prefix=task.prefix,
