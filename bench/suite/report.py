@@ -140,7 +140,8 @@ def against(figures):
 
 def keys_of(figures):
     """All numbers of the figures, for a scenario that measures in its own way."""
-    names = [name for name, value in figures[0].items() if isinstance(value, (int, float)) and name != "began"]
+    every = {name: value for figure in figures for name, value in figure.items()}
+    names = [name for name, value in every.items() if isinstance(value, (int, float)) and name != "began"]
     return [(name.replace("_", " "), lambda f, name=name: f.get(name), "{:,.4g}") for name in names]
 
 

@@ -17,35 +17,35 @@ ALL = {
 }
 
 
-def guest_modes(bench):
+def by_guest(bench):
     """The same list by guests of several languages, and by none."""
-    from . import guest_modes as modes
+    from . import guest_modes
 
     figures = []
     with bench.source(bench.records // 100 if bench.small else bench.records // 10) as source:
         for _ in range(bench.rounds):
             with bench.task(source) as task:
                 served = {"base_url": source.base_url, "token": source.token}
-                figures += modes.run(bench.bin_dir, task.folder, served, task.folder / "lake", source.records)
+                figures += guest_modes.run(bench.bin_dir, task.folder, served, task.folder / "lake", source.records)
     return figures
 
 
-def bulk(bench):
+def salesforce(bench):
     """Millions of rows of CSV."""
-    from . import bulk as pages
+    from . import bulk
 
     with bench.task(None) as task:
-        return pages.run(bench.bin_dir, task.folder, bench.sink, 20_000 if bench.small else bench.records // 2)
+        return bulk.run(bench.bin_dir, task.folder, bench.sink, 20_000 if bench.small else bench.records // 2)
 
 
-def jobs(bench):
+def thousand_syncs(bench):
     """A thousand small syncs of 200 tenants, and what the store can do."""
-    from . import jobs as small_syncs
+    from . import jobs
 
     with bench.task(None) as task:
-        return [(small_syncs.small if bench.small else small_syncs.run)(bench.bin_dir, task.folder)]
+        return [(jobs.small if bench.small else jobs.run)(bench.bin_dir, task.folder)]
 
 
-for name, scenario in {"guest-modes": guest_modes, "bulk": bulk, "jobs": jobs}.items():
+for name, scenario in {"guest-modes": by_guest, "bulk": salesforce, "jobs": thousand_syncs}.items():
     if find_spec(f"{__name__}.{name.replace('-', '_')}"):
         ALL[name] = scenario
