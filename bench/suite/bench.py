@@ -54,7 +54,9 @@ class Bench:
         with self.task(source, **settings) as task:
             contestant.prepare(task)
             figure = contestant.run(task)
-        say(f"{contestant.name}: {figure['records']:,} records, {figure['cpu_seconds']:.2f} CPU s, {figure['seconds']:.2f} s")
+        say(
+            f"{contestant.name}: {figure['records']:,} records, {figure['cpu_seconds']:.2f} CPU s, {figure['seconds']:.2f} s"
+        )
         return {"contestant": contestant.name} | figure
 
     def readers(self, names):

@@ -63,7 +63,9 @@ def cpu(judge):
     scenario = "at-length"
     lines, columns = "tidegate jsonl.zst", "tidegate parquet"
     row = "records per CPU second, {} against {}"
-    judge.at_least(row.format("JSON lines with zstd", "native raw with gzip 1"), judge.ratio(scenario, lines, "native jsonl.gz"), 1)
+    judge.at_least(
+        row.format("JSON lines with zstd", "native raw with gzip 1"), judge.ratio(scenario, lines, "native jsonl.gz"), 1
+    )
     for peer, least in (("dlt jsonl.gz", 40), ("airbyte cdk", 25), ("singer jsonl.gz", 55)):
         judge.at_least(row.format("JSON lines with zstd", peer), judge.ratio(scenario, lines, peer), least)
     judge.at_least(row.format("Parquet", "native Parquet"), judge.ratio(scenario, columns, "native parquet"), 1)
@@ -71,7 +73,9 @@ def cpu(judge):
     for name in (lines, columns):
         small = judge.of("pages-of-100", name, lambda figure: figure["cpu_seconds"])
         large = judge.of("pages-of-1000", name, lambda figure: figure["cpu_seconds"])
-        judge.at_most(f"CPU, pages of 100 against pages of 1,000, {name}", small / large if small and large else None, 1.1)
+        judge.at_most(
+            f"CPU, pages of 100 against pages of 1,000, {name}", small / large if small and large else None, 1.1
+        )
 
 
 def guests(judge):
@@ -92,7 +96,11 @@ def wall_and_memory(judge):
         peak = lambda figure: (figure["peak_bytes"] or 0) / 1e6  # noqa: E731
         peaks = [judge.of("growth", name, peak, lambda figure, size=size: figure["records"] == size) for size in sizes]
         flat = max(peaks) / min(peaks) if all(peaks) and len(peaks) > 1 else None
-        judge.at_most(f"peak memory, {sizes[-1] if sizes else 0:,} against {sizes[0] if sizes else 0:,} records, {name}", flat, 1.1)
+        judge.at_most(
+            f"peak memory, {sizes[-1] if sizes else 0:,} against {sizes[0] if sizes else 0:,} records, {name}",
+            flat,
+            1.1,
+        )
         judge.at_most(f"peak memory, {name}", max(peaks) if all(peaks) and peaks else None, most, "MB")
     first = judge.of("cold-start", "tidegate jsonl.zst", lambda figure: 1e3 * figure["first_request_seconds"])
     judge.at_most("cold start, component cached: first request", first, 50, "ms")
@@ -105,7 +113,9 @@ def limits(judge):
     judge.at_most("wall time, 50 ms a page, ten windows, 200 pages", windows, 1.3, "s")
     over_floor = lambda figure: figure["seconds"] / figure["floor_seconds"]  # noqa: E731
     for name in ("tidegate, limit declared", "tidegate, limit unknown"):
-        judge.at_most(f"wall time against the floor, bucket of 50 a second, {name}", judge.of("bucket", name, over_floor), 1.1)
+        judge.at_most(
+            f"wall time against the floor, bucket of 50 a second, {name}", judge.of("bucket", name, over_floor), 1.1
+        )
     used = lambda figure: 100 * figure["floor_seconds"] / figure["first_to_last_s"]  # noqa: E731
     for scenario, name in (("bucket", "tidegate, limit declared"), ("details", "tidegate, one conversation at a time")):
         judge.at_least(f"share of the limit that is used, {name}", judge.of(scenario, name, used), 95, "%")
@@ -114,10 +124,21 @@ def limits(judge):
 
 def neighbours(judge):
     raw = judge.of("bulk", "raw", lambda figure: figure["seconds"])
-    for name in sorted({figure["contestant"] for figure in judge.results.get("bulk", [])} - {"raw"}) or ["tidegate csv.gz"]:
+    for name in sorted({figure["contestant"] for figure in judge.results.get("bulk", [])} - {"raw"}) or [
+        "tidegate csv.gz"
+    ]:
         ours = judge.of("bulk", name, lambda figure: figure["seconds"])
-        judge.at_least(f"Bulk CSV, share of the rate of raw fetch and put, {name}", 100 * raw / ours if raw and ours else None, 60, "%")
+        judge.at_least(
+            f"Bulk CSV, share of the rate of raw fetch and put, {name}",
+            100 * raw / ours if raw and ours else None,
+            60,
+            "%",
+        )
     jobs = judge.results.get("jobs", [None])[0]
     judge.at_most("CPU of a job that moves ten records", jobs and jobs["second"]["cpu_ms_per_job"], 5, "ms")
-    seals = jobs and max(each["seals_per_s"] for each in jobs["store"]) if jobs and isinstance(jobs["store"], list) else None
+    seals = (
+        jobs and max(each["seals_per_s"] for each in jobs["store"])
+        if jobs and isinstance(jobs["store"], list)
+        else None
+    )
     judge.at_least("seals that the store takes", seals, 500, "a second")

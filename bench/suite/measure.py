@@ -38,7 +38,9 @@ def measured(command, folder, environment=None):
     text = output.read_text(encoding="utf-8", errors="replace") if output.stat().st_size < 64 << 20 else ""
     if process.returncode != 0:
         said = errors.read_text(encoding="utf-8", errors="replace")
-        raise Failed(f"{command[0]} ended with {process.returncode}: {text[-2000:]}{said[:2000]}\n{said[2000:][-2000:]}")
+        raise Failed(
+            f"{command[0]} ended with {process.returncode}: {text[-2000:]}{said[:2000]}\n{said[2000:][-2000:]}"
+        )
     return {
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "system_seconds": usage.ru_stime,

@@ -117,7 +117,9 @@ def growth(figures, title):
         sizes = sorted({figure["records"] for figure in own})
         by_size = [[figure for figure in own if figure["records"] == size] for size in sizes]
         style = {"color": colour(name), "marker": MARKS[name.split()[-1]], "label": name, "linewidth": 1.5}
-        cost.plot(sizes, [statistics.median(1e6 * f["cpu_seconds"] / f["records"] for f in same) for same in by_size], **style)
+        cost.plot(
+            sizes, [statistics.median(1e6 * f["cpu_seconds"] / f["records"] for f in same) for same in by_size], **style
+        )
         peaks = [statistics.median((f["peak_bytes"] or 0) / 1e6 for f in same) for same in by_size]
         memory.plot(*zip(*[pair for pair in zip(sizes, peaks) if pair[1]]), **style)
     for axes, label in ((cost, "CPU, microseconds a record"), (memory, "peak memory, MB")):
@@ -128,7 +130,9 @@ def growth(figures, title):
         axes.grid(color=FAINT, linewidth=0.6, which="both")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}" if str(value)[0] in "25" else ""))
+        axes.yaxis.set_minor_formatter(
+            FuncFormatter(lambda value, _: f"{value:,.10g}" if str(value)[0] in "25" else "")
+        )
         axes.tick_params(which="minor", labelsize=8)
     handles, labels = cost.get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False, bbox_to_anchor=(0.5, -0.2))
@@ -142,5 +146,10 @@ PICTURES = (
     ("growth", "growth", "CPU and memory as the list grows", growth),
     ("ten-windows", "windows", "50 ms a page, ten windows, 200 pages: wall time, s", walls),
     ("bucket", "limit", "A limit of 50 requests a second: wall time, s", walls),
-    ("cold-start", "cold-start", "From the start to the first request (white mark) and to a landed page, ms (log scale)", starts),
+    (
+        "cold-start",
+        "cold-start",
+        "From the start to the first request (white mark) and to a landed page, ms (log scale)",
+        starts,
+    ),
 )

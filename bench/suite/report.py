@@ -117,7 +117,9 @@ def section(name, title, figures, picture):
     if not isinstance(figures[0].get("contestant"), str):
         return "\n".join(lines + plain_list(figures[0]))
     known = name in COLUMNS or "cpu_seconds" in figures[0] and "records" in figures[0]
-    columns = COLUMNS.get(name) or (RATES + throughput(figures) + against(figures) + COSTS if known else keys_of(figures))
+    columns = COLUMNS.get(name) or (
+        RATES + throughput(figures) + against(figures) + COSTS if known else keys_of(figures)
+    )
     sizes = sorted({figure.get("records", 0) for figure in figures})
     if len(sizes) > 1:
         columns = [RECORDS, *columns]
@@ -182,7 +184,8 @@ def goals_table(results):
     words = {True: "reached", False: "**not reached**", None: ""}
     lines = ["## What it must reach", "", "| row | goal | measured | |", "|---|---:|---:|---|"]
     lines += [
-        f"| {goal.what} | {goal.wanted} | {goal.measured} | {words[goal.is_reached]} |" for goal in goals.judged(results)
+        f"| {goal.what} | {goal.wanted} | {goal.measured} | {words[goal.is_reached]} |"
+        for goal in goals.judged(results)
     ]
     return "\n".join([*lines, ""])
 
@@ -200,11 +203,13 @@ def contestants_table(results):
 
 def machine():
     gigabytes = int(first("/proc/meminfo", "MemTotal").split()[0]) / 1e6
-    return "\n".join([
-        f"- {os.cpu_count()} cores of {first('/proc/cpuinfo', 'model name')}, {gigabytes:.0f} GB of memory,"
-        f" {platform.system()}; {said('rustc', '--version')}, release profile",
-        f"- {', '.join(versions())}; Python {platform.python_version()}; SeaweedFS {seaweed()} on the same machine",
-    ])
+    return "\n".join(
+        [
+            f"- {os.cpu_count()} cores of {first('/proc/cpuinfo', 'model name')}, {gigabytes:.0f} GB of memory,"
+            f" {platform.system()}; {said('rustc', '--version')}, release profile",
+            f"- {', '.join(versions())}; Python {platform.python_version()}; SeaweedFS {seaweed()} on the same machine",
+        ]
+    )
 
 
 def commit():

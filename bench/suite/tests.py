@@ -98,7 +98,9 @@ class Judging(unittest.TestCase):
         def figure(name, cpu_seconds):
             return {"contestant": name, "records": 1_000, "cpu_seconds": cpu_seconds}
 
-        results = {"at-length": [figure("tidegate jsonl.zst", 1), figure("dlt jsonl.gz", 41), figure("airbyte cdk", 24)]}
+        results = {
+            "at-length": [figure("tidegate jsonl.zst", 1), figure("dlt jsonl.gz", 41), figure("airbyte cdk", 24)]
+        }
         judged = {goal.what.rpartition(" against ")[2]: goal for goal in goals.judged(results)[:4]}
         self.assertIs(judged["dlt jsonl.gz"].is_reached, True)
         self.assertIs(judged["airbyte cdk"].is_reached, False)

@@ -80,7 +80,9 @@ class Contestant:
         files = self.files(task, said)
         figure["objects"], figure["bytes"] = len(files), sum(size for _, size, _ in files)
         try:
-            landed.check([(name, read) for name, _, read in files], figure["records"], figure["records"] <= EVERY_ID_MAX)
+            landed.check(
+                [(name, read) for name, _, read in files], figure["records"], figure["records"] <= EVERY_ID_MAX
+            )
         except Failed as error:
             raise Failed(f"{self.name}: {error}") from None
         task.sink.empty(task.prefix)

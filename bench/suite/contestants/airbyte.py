@@ -9,7 +9,9 @@ from . import PEERS, Contestant, write_json
 
 class Airbyte(Contestant):
     name = "airbyte cdk"
-    lands = "protocol messages in a local file: no S3, no compression, nothing flattened; a destination would come on top"
+    lands = (
+        "protocol messages in a local file: no S3, no compression, nothing flattened; a destination would come on top"
+    )
 
     def __init__(self, home):
         self.program = home / "bin/source-declarative-manifest"

@@ -9,7 +9,9 @@ PROGRAM = "lib/python3*/site-packages/sling_linux_amd64/bin/sling-linux-amd64"
 
 class Sling(Contestant):
     name = "sling jsonl"
-    lands = "one object of JSON lines, not compressed; text that looks like a number becomes one, and a truth value text"
+    lands = (
+        "one object of JSON lines, not compressed; text that looks like a number becomes one, and a truth value text"
+    )
 
     def __init__(self, home):
         self.home = home

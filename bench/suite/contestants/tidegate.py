@@ -41,7 +41,9 @@ class Tidegate(Contestant):
         self.bin_dir, self.home, self.format = bin_dir, home, format
         self.name = name or f"tidegate {format}"
         self.limits, self.limit_scale = list(limits), limit_scale
-        self.lands = f"{format} in batches, each visible by one slot of a commit log; every row once, also after a crash"
+        self.lands = (
+            f"{format} in batches, each visible by one slot of a commit log; every row once, also after a crash"
+        )
 
     def prepare(self, task):
         """Compiles the component, unless it lies in the cache."""

@@ -13,7 +13,13 @@ from ..contestants import ROOT, tidegate
 PAGE = 100
 PER_SECOND = 50
 WINDOWS = 10
-DECLARED = {"connector": "pages", "rule": {"paced": PER_SECOND}, "capacity": PER_SECOND, "per_ms": 1_000, "instead": True}
+DECLARED = {
+    "connector": "pages",
+    "rule": {"paced": PER_SECOND},
+    "capacity": PER_SECOND,
+    "per_ms": 1_000,
+    "instead": True,
+}
 READERS = ("native jsonl.gz", "airbyte cdk", "dlt jsonl.gz, parallel", "dlt jsonl.gz", "singer jsonl.gz", "sling jsonl")
 
 
@@ -66,7 +72,14 @@ def details(bench):
         (folder / "lake").mkdir()
         (folder / "operator.yaml").write_text(DETAILS_OPERATOR.format(**said))
         (folder / "sync.yaml").write_text(DETAILS_SYNC.format(component=DETAILS_COMPONENT, folder=folder))
-        command = [bench.bin_dir / "tidegate", "--json", "--state", folder / "state", "--operator", folder / "operator.yaml"]
+        command = [
+            bench.bin_dir / "tidegate",
+            "--json",
+            "--state",
+            folder / "state",
+            "--operator",
+            folder / "operator.yaml",
+        ]
         measure.measured([*command, "connections", "check", folder / "sync.yaml"], folder)
         requests = Requests(said["control_url"])
         figure, text = measure.measured([*command, "sync", "run", folder / "sync.yaml"], folder)
@@ -92,7 +105,16 @@ def details(bench):
 
 @contextlib.contextmanager
 def intercom(bench, conversations):
-    command = [bench.bin_dir / "crm-sim", "intercom", "--contacts", 1_000, "--companies", 0, "--conversations", conversations]
+    command = [
+        bench.bin_dir / "crm-sim",
+        "intercom",
+        "--contacts",
+        1_000,
+        "--companies",
+        0,
+        "--conversations",
+        conversations,
+    ]
     with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield json.loads(process.stdout.readline())

@@ -3,7 +3,14 @@ with the number of records.
 """
 
 # What every page size is compared by.
-AT_BOTH_SIZES = ("tidegate jsonl.zst", "tidegate parquet", "native jsonl.zst", "dlt jsonl.gz", "airbyte cdk", "singer jsonl.gz")
+AT_BOTH_SIZES = (
+    "tidegate jsonl.zst",
+    "tidegate parquet",
+    "native jsonl.zst",
+    "dlt jsonl.gz",
+    "airbyte cdk",
+    "singer jsonl.gz",
+)
 # What the goals are about. The cost of a start does not show here.
 AT_LENGTH = (
     "tidegate jsonl.zst",
@@ -47,7 +54,11 @@ def at_length(bench):
 
 def growth(bench):
     figures = []
-    for records, rounds in ((bench.records // 100, bench.rounds), (bench.records // 10, bench.rounds), (bench.records, 1)):
+    for records, rounds in (
+        (bench.records // 100, bench.rounds),
+        (bench.records // 10, bench.rounds),
+        (bench.records, 1),
+    ):
         # One put takes 5 GB at the most, which is less than ten million records as they came.
         growing = [name for name in GROWING if name != "raw fetch and put" or records <= RAW_RECORDS_MAX]
         with bench.source(records) as source:
