@@ -5,7 +5,7 @@ use crate::project::{self, Project};
 use crate::python::{self, Python};
 use crate::seaweed::Seaweed;
 use crate::stages::Stages;
-use crate::{guests, node, recordings, tools};
+use crate::{guests, node, peers, recordings, tools};
 
 /// Runs all stages; the first failure ends the run.
 pub(crate) fn run(project: &Project) -> anyhow::Result<()> {
@@ -81,6 +81,7 @@ fn all(project: &Project, stages: &mut Stages) -> anyhow::Result<()> {
                 .env("TIDEGATE_TEST_NODE_PROGRAM", &clients.1),
         )
     })?;
+    stages.run("the bench, small", || peers::try_out(project, &seaweed))?;
     stages.run("stop SeaweedFS", || {
         drop(seaweed);
         Ok(())

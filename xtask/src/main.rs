@@ -10,6 +10,7 @@ mod fuzz;
 mod guests;
 mod node;
 mod other_guests;
+mod peers;
 mod project;
 mod proof;
 mod python;
@@ -25,6 +26,7 @@ const USAGE: &str = "\
 usage: cargo demo [-- --records N --dir DIR --json]   build everything and show a sync
        cargo ci                                       everything that must pass before a change lands
        cargo proof [-- NAMES]                         the long proofs, or tests by name; writes docs/proof/
+       cargo bench-peers [-- --only SCENARIO ...]     the bench beside the peers; writes bench/REPORT.md
        cargo bench-guests                             the bench's connectors in JavaScript and Python";
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&project, &rest),
         "ci" => ci::run(&project),
         "proof" => proof::run(&project, &rest),
+        "bench-peers" => peers::run(&project, &rest),
         "bench-guests" => other_guests::build(&project),
         _ => Err(anyhow::anyhow!(USAGE)),
     });

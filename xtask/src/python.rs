@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// A virtual environment to be: where it lies, and which packages it holds.
 pub(crate) struct Environment {
-    home: &'static str,
-    requirements: &'static str,
+    pub(crate) home: &'static str,
+    pub(crate) requirements: &'static str,
 }
 
 /// Clients of the simulated CRM, an S3 server, readers of what landed.

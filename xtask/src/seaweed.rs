@@ -22,6 +22,7 @@ pub(crate) struct Seaweed {
     child: Child,
     directory: PathBuf,
     s3_port: u16,
+    metrics_port: u16,
 }
 
 impl Seaweed {
@@ -32,7 +33,7 @@ impl Seaweed {
         let identities = directory.join("identities.json");
         std::fs::write(&identities, identities_json())?;
         let log = directory.with_file_name("seaweedfs.log");
-        let ports = free_ports::<10>()?;
+        let ports = free_ports::<11>()?;
         let [
             master,
             master_grpc,
@@ -44,7 +45,7 @@ impl Seaweed {
             s3_grpc,
             ..,
         ] = ports;
-        let [.., admin, admin_grpc] = ports;
+        let [.., admin, admin_grpc, metrics] = ports;
 
         let mut command = bound_to_our_life(project, &python.program("weed"));
         command.args([
@@ -70,6 +71,7 @@ impl Seaweed {
             ("s3.port.grpc", s3_grpc),
             ("admin.port", admin),
             ("admin.port.grpc", admin_grpc),
+            ("metricsPort", metrics),
         ] {
             command.arg(format!("-{name}={port}"));
         }
@@ -88,6 +90,7 @@ impl Seaweed {
             child,
             directory,
             s3_port: s3,
+            metrics_port: metrics,
         };
         server
             .wait_until_ready(filer)
@@ -100,13 +103,16 @@ impl Seaweed {
         Ok(server)
     }
 
-    /// The settings that the tests read.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 4] {
+    /// The settings that the tests and the bench read.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 6] {
+        let metrics = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
         [
             ("TIDEGATE_TEST_S3_ENDPOINT", self.endpoint()),
             ("TIDEGATE_TEST_S3_BUCKET", BUCKET.to_owned()),
             ("TIDEGATE_TEST_S3_ACCESS_KEY", ACCESS_KEY.to_owned()),
             ("TIDEGATE_TEST_S3_SECRET_KEY", SECRET_KEY.to_owned()),
+            ("TIDEGATE_TEST_S3_PID", self.child.id().to_string()),
+            ("TIDEGATE_TEST_S3_METRICS", metrics),
         ]
     }
 
