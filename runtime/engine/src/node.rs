@@ -36,6 +36,8 @@ pub struct Node {
     /// What the operator decided.
     pub config: Config,
     pub(crate) allowed_directories: AllowedDirectories,
+    /// What was found of the targets' conditional puts.
+    probes: PathBuf,
     pub(crate) connectors: Kept<Sha256, Arc<Connector>>,
     pub(crate) targets: Kept<[u8; 32], Arc<dyn Target>>,
 }
@@ -59,7 +61,7 @@ impl Node {
             }
         };
         let (database, keys, cache) = (folder("db")?, folder("keys")?, folder("cache")?);
-        let (staged, spool_dir) = (folder("staged")?, folder("spool")?);
+        let (staged, spool_dir, probes) = (folder("staged")?, folder("spool")?, folder("probes")?);
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&database)).await;
         let store: Arc<dyn ServiceStore> = match opened {
             Ok(opened) => Arc::new(opened?),
@@ -99,18 +101,21 @@ impl Node {
             spool_dir,
             config,
             allowed_directories,
+            probes,
             connectors: Kept::new(CONNECTORS_KEPT),
             targets: Kept::new(TARGETS_KEPT),
         })
     }
 
-    /// Opens a target to commit there; its conditional put is tried first.
+    /// Opens a target to commit there; its conditional put is tried first, unless this
+    /// node has done that lately.
     ///
     /// # Errors
     /// [`Error::Setting`] names what is missing; [`Error::Target`] says what the
     /// target refuses.
     pub async fn target(&self, settings: &TargetSettings) -> Result<Arc<dyn Target>, Error> {
-        target::open(settings, &self.config, Use::Write).await
+        let probes = &self.probes;
+        target::open(settings, &self.config, Use::Write { probes }).await
     }
 
     /// Forgets what this process remembers of a tenant that was deleted: its data key

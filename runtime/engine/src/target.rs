@@ -3,9 +3,12 @@
 use crate::config::Config;
 use crate::error::Error;
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Digest as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_broker::dial::Dialer;
+use tidegate_domain::id::Sha256;
 use tidegate_domain::record::Operation;
 use tidegate_domain::spec::{Problem, TargetSpec};
 use tidegate_landing::by_operation::ByOperation;
@@ -90,12 +93,19 @@ impl AllowedDirectories {
 
 /// What a target is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum Use<'a> {
     /// To read the log; nothing is written.
     Read,
     /// To commit; its conditional put is tried first.
-    Write,
+    Write {
+        /// The directory that keeps what was found, since trying races for keys and some
+        /// servers take seconds to settle that.
+        probes: &'a Path,
+    },
 }
+
+/// How long what was found of a bucket is believed: servers are updated.
+const PROBE_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Opens a target.
 ///
@@ -105,7 +115,7 @@ pub enum Use {
 pub async fn open(
     settings: &TargetSettings,
     config: &Config,
-    use_of: Use,
+    use_of: Use<'_>,
 ) -> Result<Arc<dyn Target>, Error> {
     let log = open_at(&settings.url, settings, config, use_of).await?;
     if settings.operations.is_empty() {
@@ -122,7 +132,7 @@ async fn open_at(
     url: &str,
     settings: &TargetSettings,
     config: &Config,
-    use_of: Use,
+    use_of: Use<'_>,
 ) -> Result<Arc<dyn Target>, Error> {
     let refuse = |reason: &str| Err(Error::setting(format!("target.url {url}"), reason));
     if let Some(path) = url.strip_prefix("file://") {
@@ -148,8 +158,14 @@ async fn open_at(
         session_token: None,
     };
     let dialer = Dialer::new(&config.broker)?.reaching(&config.target_origins);
+    let place = format!(
+        "{} {bucket}",
+        settings.endpoint.as_deref().unwrap_or_default()
+    );
     let target = S3Target::connect(s3, &dialer)?;
-    if use_of == Use::Write && target.probe().await? == Conditional::Racy {
+    if let Use::Write { probes } = use_of
+        && probed(&target, &place, probes).await? == Conditional::Racy
+    {
         tracing::warn!(
             target = %url,
             "this target lets several writers create one key; let only this node write there"
@@ -157,6 +173,34 @@ async fn open_at(
     }
     Ok(Arc::new(target))
 }
+
+/// Tries conditional puts in a bucket, unless that was done lately.
+async fn probed(target: &S3Target, place: &str, probes: &Path) -> Result<Conditional, Error> {
+    let digest = Sha256::from_bytes(sha2::Sha256::digest(place).into());
+    let kept = probes.join(digest.as_str());
+    let found_at = std::fs::metadata(&kept).and_then(|file| file.modified());
+    let age = found_at.map(|at| at.elapsed().unwrap_or_default());
+    if age.is_ok_and(|age| age < PROBE_KEPT) {
+        match std::fs::read(&kept).as_deref() {
+            Ok(SAFE) => return Ok(Conditional::Safe),
+            Ok(RACY) => return Ok(Conditional::Racy),
+            _ => {}
+        }
+    }
+    let found = target.probe().await?;
+    let word = match found {
+        Conditional::Safe => SAFE,
+        Conditional::Racy => RACY,
+    };
+    // Where it cannot be kept, it is found out again.
+    if let Err(error) = std::fs::write(&kept, word) {
+        tracing::debug!(%error, path = %kept.display(), "what was found of a bucket is not kept");
+    }
+    Ok(found)
+}
+
+const SAFE: &[u8] = b"safe";
+const RACY: &[u8] = b"racy";
 
 fn key(given: &Option<SecretString>, name: &str) -> Result<SecretString, Error> {
     let missing = || Error::setting(name, "an s3:// target needs it; name it as a secret");
@@ -167,6 +211,40 @@ fn key(given: &Option<SecretString>, name: &str) -> Result<SecretString, Error> 
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    #[tokio::test]
+    async fn what_was_found_of_a_bucket_is_believed_until_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let s3 = S3Config {
+            endpoint: Some("http://127.0.0.1:1".to_owned()),
+            region: "us-east-1".to_owned(),
+            bucket: "lake".to_owned(),
+            prefix: String::new(),
+            path_style: true,
+            access_key: "key".to_owned(),
+            secret_key: "secret".into(),
+            session_token: None,
+        };
+        let origin = tidegate_broker::Origin::parse("http://127.0.0.1:1").unwrap();
+        let dialer = Dialer::new(&tidegate_broker::Config::default()).unwrap();
+        let target = S3Target::connect(s3, &dialer.reaching(&[origin])).unwrap();
+        let find = || probed(&target, "here lake", folder.path());
+        // Nobody answers there, so only what is kept can be told.
+        assert!(find().await.is_err());
+        let name = Sha256::from_bytes(sha2::Sha256::digest("here lake").into());
+        let kept = folder.path().join(name.as_str());
+        for (word, found) in [(SAFE, Conditional::Safe), (RACY, Conditional::Racy)] {
+            std::fs::write(&kept, word).unwrap();
+            assert_eq!(find().await.unwrap(), found);
+        }
+        let file = File::options().write(true).open(&kept).unwrap();
+        file.set_modified(SystemTime::now() - PROBE_KEPT).unwrap();
+        assert!(find().await.is_err(), "it is too old");
+        std::fs::write(&kept, "saf").unwrap();
+        assert!(find().await.is_err(), "it is no verdict");
+    }
 
     #[test]
     fn a_tenants_directory_lies_where_the_operator_allows() {
