@@ -9,6 +9,7 @@ usage: jobs.py --bin-dir target/release [--tenants 200] [--syncs 5]
 
 import argparse
 import collections
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -25,6 +26,8 @@ import service  # noqa: E402  (it lies two folders up)
 
 RECORDS = 10
 ROUNDS = ("first", "second")
+# Clients that ask at the same time: each answer waits for its commit.
+CLIENTS = 16
 PATIENCE_S = 1_800
 LOOK_S = 0.02
 SAMPLE_S = 0.005
@@ -44,8 +47,9 @@ def run(bin_dir, folder, tenants=200, syncs=5):
         admin.connector()
         token, lake = crm["private_app_token"], folder / "lake"
         names = [f"t{at:03}" for at in range(tenants)]
-        clients = {name: _tenant(admin, name, _configuration(token, lake, syncs)) for name in names}
-        wanted = [(clients[name], f"crm-{at}") for at in range(syncs) for name in names]
+        configured = _configuration(token, lake, syncs)
+        clients = _at_once(lambda name: _tenant(admin, name, configured), names)
+        wanted = [(client, f"crm-{at}") for at in range(syncs) for client in clients]
         database = folder / "state/db/tidegate.db"
         rounds = {name: _round(admin.process.pid, database, wanted) for name in ROUNDS}
     return {"tenants": tenants, "syncs": syncs, "records": RECORDS, **rounds, "store": seals(bin_dir, folder)}
@@ -85,6 +89,12 @@ def _tenant(admin, name, configured):
     return client
 
 
+def _at_once(ask, every):
+    """What was answered, in order."""
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
+        return list(clients.map(ask, every))
+
+
 def _round(process, database, wanted):
     """Asks for all of them and waits for the last; looks into the database rather than ask the
     service, whose CPU is measured. Asking is part of a job's cost."""
@@ -92,7 +102,7 @@ def _round(process, database, wanted):
     slots = _slots(database)
     began = time.time()
     with _Sampled(process) as writer:
-        jobs = [client.post(f"/v1/syncs/{sync}/jobs")["id"] for client, sync in wanted]
+        jobs = _at_once(lambda one: one[0].post(f"/v1/syncs/{one[1]}/jobs")["id"], wanted)
         asked_s = time.time() - began
         _wait_until_over(database)
     cpu, after = _cpu_s(f"/proc/{process}") - cpu, _threads(process)
@@ -126,14 +136,15 @@ def _check(database, jobs):
     """Each job succeeded and landed its records at its first try; when the last ended."""
     with contextlib.closing(_read(database)) as reader:
         rows = reader.execute(
-            "SELECT a.job, j.state, a.number, a.ended_at_ms, a.report FROM attempts a JOIN jobs j ON j.id = a.job"
+            "SELECT a.job, j.state, a.number, a.ended_at_ms, a.report, a.error"
+            " FROM attempts a JOIN jobs j ON j.id = a.job"
         ).fetchall()
     of = set(jobs)
     found = [row for row in rows if row[0] in of]
-    for job, state, number, _, report in found:
+    for job, state, number, _, report, error in found:
         landed = json.loads(report)["figures"]["rows"]
         if (state, number, landed) != ("succeeded", 1, RECORDS):
-            raise SystemExit(f"FAILED: {job} {state}, attempt {number}, {landed} rows")
+            raise SystemExit(f"FAILED: {job} {state}, attempt {number}, {landed} rows: {error}")
     if len(found) != len(jobs):
         raise SystemExit(f"FAILED: {len(found)} of {len(jobs)} jobs were run")
     return max(row[3] for row in found) / 1e3

@@ -304,6 +304,10 @@ impl Listing<'_> {
                 continue;
             };
             let slash = if entry.file_type()?.is_dir() { "/" } else { "" };
+            let passed = |after: &str| after.strip_prefix(outer).is_some_and(|rest| name <= rest);
+            if slash.is_empty() && self.after.is_some_and(passed) {
+                continue; // a log has many of these
+            }
             inner.push(format!("{outer}{name}{slash}"));
         }
         inner.sort_unstable();
