@@ -81,8 +81,11 @@ impl Committer {
         }
         crash::point("S4.after");
         crash::point("S5.before");
-        let marked = self.stream.store.mark_uploaded(&self.lease, intent.batch);
-        marked.await?;
+        // A batch without objects has nothing that another node need not read again.
+        if !intent.objects.is_empty() {
+            let marked = self.stream.store.mark_uploaded(&self.lease, intent.batch);
+            marked.await?;
+        }
         crash::point("S5.after");
         self.renew_when_old().await?;
         crash::point("S6.before");

@@ -293,7 +293,12 @@ impl Listing<'_> {
     /// Adds the keys below a directory whose key is `outer`, in order: a directory
     /// sorts as if its name ended in a slash.
     fn add(&mut self, directory: &Path, outer: &str) -> io::Result<()> {
-        let Some(entries) = found(fs::read_dir(directory))? else {
+        let entries = match fs::read_dir(directory) {
+            // An object has the name of the prefix's folder.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(()),
+            entries => found(entries)?,
+        };
+        let Some(entries) = entries else {
             return Ok(());
         };
         let mut inner = Vec::new();
@@ -304,6 +309,10 @@ impl Listing<'_> {
                 continue;
             };
             let slash = if entry.file_type()?.is_dir() { "/" } else { "" };
+            let passed = |after: &str| after.strip_prefix(outer).is_some_and(|rest| name <= rest);
+            if slash.is_empty() && self.after.is_some_and(passed) {
+                continue; // a log has many of these
+            }
             inner.push(format!("{outer}{name}{slash}"));
         }
         inner.sort_unstable();

@@ -84,7 +84,7 @@ pub async fn take_over(stream: &Stream) -> Result<Owned, Error> {
         .await?;
     crash::point("A0.after");
 
-    let owned = settle(stream, &log, &lease).await;
+    let owned = settle(stream, &log, &lease, (seen, seen_tail)).await;
     if owned.is_err() {
         // Ours, but not in agreement: the next try need not wait for it to run out.
         if let Err(lost) = stream.store.expire(&lease).await {
@@ -95,10 +95,25 @@ pub async fn take_over(stream: &Stream) -> Result<Owned, Error> {
 }
 
 /// Steps A1 to A3, under the lease.
-async fn settle(stream: &Stream, log: &Log, lease: &Lease) -> Result<Owned, Error> {
+async fn settle(
+    stream: &Stream,
+    log: &Log,
+    lease: &Lease,
+    (seen, seen_tail): (StreamRow, Vec<Logged>),
+) -> Result<Owned, Error> {
     let row = stream.store.load(&stream.key).await?;
-    let tail = read_and_fence(stream, log, lease, &row).await?;
+    let known = is_as_seen(lease, seen, &row).then_some(seen_tail);
+    let tail = read_and_fence(stream, log, lease, &row, known).await?;
     reconcile(stream, log, lease.clone(), row, tail).await
+}
+
+/// Whether nobody moved the stream since it was first looked at: the last owner gave it
+/// back, ours is the very next epoch, and the row is as it was. Whoever puts a slot holds
+/// the lease, and marks the slot before giving it back; so the log is as it was, too.
+fn is_as_seen(lease: &Lease, seen: StreamRow, row: &StreamRow) -> bool {
+    let is_next = lease.released_before && lease.epoch == seen.epoch + 1;
+    let epoch = lease.epoch;
+    is_next && *row == StreamRow { epoch, ..seen }
 }
 
 fn position(row: &StreamRow) -> Position {
@@ -113,16 +128,20 @@ fn epochs(tail: &[Logged]) -> impl Iterator<Item = u64> {
 }
 
 /// Steps A1 and A2. A former owner that gave its lease back has nothing in flight,
-/// so it needs no fence.
+/// so it needs no fence. `known` is the log's tail where it was read already.
 async fn read_and_fence(
     stream: &Stream,
     log: &Log,
     lease: &Lease,
     row: &StreamRow,
+    mut known: Option<Vec<Logged>>,
 ) -> Result<Vec<Logged>, Error> {
     loop {
         crash::point("A1.before");
-        let mut tail = log.read_from(&position(row)).await?;
+        let mut tail = match known.take() {
+            Some(tail) => tail,
+            None => log.read_from(&position(row)).await?,
+        };
         crash::point("A1.after");
         if epochs(&tail).any(|epoch| epoch > lease.epoch) {
             return Err(Error::Fenced {

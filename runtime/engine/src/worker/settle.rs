@@ -26,13 +26,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// Settles the job as its state machine left it.
 pub(super) async fn settle(run: &mut JobRun, reports: &BTreeMap<StreamName, StreamReport>) {
-    run.write_log().await;
     let mut wait = FIRST_WAIT;
     for _ in 0..TRIES {
         if run.is_lost() {
             return;
         }
-        match once(run, reports).await {
+        // The lines first, since a settled job takes no more; both share a commit.
+        let (_, settled) = tokio::join!(biased; run.write_log(), once(run, reports));
+        match settled {
             Ok(Settlement::Done { follow_ups }) => {
                 let row = &run.queued.row;
                 tracing::info!(state = run.job.state.as_str(), "settled");

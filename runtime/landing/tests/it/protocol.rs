@@ -5,6 +5,8 @@ use crate::world::{World, live};
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_landing::Error;
+use tidegate_landing::recover::take_over;
+use tokio::sync::Notify;
 
 /// Runs owners one after the other until one finishes; each but the last may be
 /// cut short by its fuse. Returns how often recovery had to rewind.
@@ -193,6 +195,59 @@ async fn an_owner_that_wakes_up_late_changes_nothing() {
             "paused at operation {at}"
         );
     }
+}
+
+/// Where a take-over asks for the lease: after the key's folder, the row, two slots and what
+/// comes after them.
+const ACQUIRE: u64 = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_owner_wrote_while_the_next_looked_at_the_log_is_read_by_the_next() {
+    let operations = operations().await;
+    for at in [
+        operations / 4,
+        operations / 3,
+        operations / 2,
+        operations - 8,
+    ] {
+        let world = World::new();
+        let (writes, looks) = (Fuse::at(at, Blow::Hang), Fuse::at(ACQUIRE, Blow::Hang));
+        let gave_back = Notify::new();
+        let owner = async {
+            let ended = live(world.stream(&writes, Mutation::None)).await;
+            gave_back.notify_one();
+            ended
+        };
+        let next = async {
+            writes.blown().await;
+            let next = live(world.stream(&looks, Mutation::None));
+            let resume = async {
+                looks.blown().await;
+                writes.resume();
+                gave_back.notified().await;
+                looks.resume();
+            };
+            tokio::join!(next, resume).0
+        };
+        let (owner, next) = tokio::join!(owner, next);
+        owner.unwrap();
+        next.unwrap();
+        assert_eq!(world.landed().await, World::truth(), "paused at {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_was_given_back_is_taken_over_with_one_look_at_its_log() {
+    let world = World::new();
+    live(world.stream(&Fuse::never(), Mutation::None))
+        .await
+        .unwrap();
+    let fuse = Fuse::never();
+    take_over(&world.stream(&fuse, Mutation::None))
+        .await
+        .unwrap();
+    // To the lease; then it, the row once more and the reconciliation.
+    assert_eq!(fuse.passed(), ACQUIRE + 3);
 }
 
 #[tokio::test]

@@ -262,7 +262,9 @@ async fn keys_are_listed_in_order_below_a_prefix_after_a_key() {
         assert_eq!(list("a/", Some("a/2/x"), 100).await, ["a/2/y", "a/3"]);
         assert_eq!(list("a/", Some("a/2/x"), 1).await, ["a/2/y"]);
         assert_eq!(list("a/2", None, 100).await, ["a/2/x", "a/2/y"]);
-        assert_eq!(list("nothing/", None, 100).await, Vec::<String>::new());
+        for nothing in ["nothing/", "a/1/"] {
+            assert_eq!(list(nothing, None, 100).await, Vec::<String>::new());
+        }
         for at in 0..1_005 {
             let key = format!("many/{at:04}");
             put(&*target, &key, b"").await.unwrap();

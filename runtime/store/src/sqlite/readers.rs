@@ -4,34 +4,49 @@ use super::connection::open_reader;
 use super::failure::Failure;
 use crate::Error;
 use rusqlite::Connection;
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 /// Reads are short and come from page caches; more threads would only wait.
 const THREADS: usize = 3;
+/// Reads that may wait; more callers wait for room.
 const QUEUE_MAX: usize = 256;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A handle to the threads; they end when it is dropped.
 pub(super) struct Readers {
-    queue: Option<mpsc::Sender<Read>>,
+    queue: Arc<Queue>,
+    room: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Reads that wait. One that comes wakes one thread, if any is asleep.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    has_come: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    reads: VecDeque<Read>,
+    is_closed: bool,
 }
 
 impl Readers {
     pub(super) fn start(path: &Path) -> Result<Readers, Failure> {
-        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        let receiver = Arc::new(Mutex::new(receiver));
         let mut readers = Readers {
-            queue: Some(sender),
+            queue: Arc::default(),
+            room: Arc::new(Semaphore::new(QUEUE_MAX)),
             threads: Vec::new(),
         };
         for _ in 0..THREADS {
             let database = open_reader(path)?;
-            let queue = Arc::clone(&receiver);
+            let queue = Arc::clone(&readers.queue);
             let named = std::thread::Builder::new().name("store-reader".to_owned());
             let thread = named
                 .spawn(move || serve(&database, &queue))
@@ -47,33 +62,45 @@ impl Readers {
         W: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let place = Arc::clone(&self.room).acquire_owned().await;
+        let place = place.map_err(|_| Error::Closed)?;
         let read: Read = Box::new(move |database| {
+            drop(place);
             let result = work(database).map_err(|failure| failure.into_error(operation));
             reply.send(result).ok(); // the caller may have gone
         });
-        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
-        queue.send(read).await.map_err(|_| Error::Closed)?;
+        self.queue.lock().reads.push_back(read);
+        self.queue.has_come.notify_one();
         answer.await.map_err(|_| Error::Closed)?
     }
 }
 
-fn serve(database: &Connection, queue: &Mutex<mpsc::Receiver<Read>>) {
-    loop {
-        // Whoever waits for the next read waits with the lock; the others wait for it.
-        let next = queue
-            .lock()
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next read; none when there is none and none will come.
+    fn next(&self) -> Option<Read> {
+        let asleep = |waiting: &mut Waiting| waiting.reads.is_empty() && !waiting.is_closed;
+        let woken = self.has_come.wait_while(self.lock(), asleep);
+        woken
             .unwrap_or_else(PoisonError::into_inner)
-            .blocking_recv();
-        match next {
-            Some(read) => read(database),
-            None => return,
-        }
+            .reads
+            .pop_front()
+    }
+}
+
+fn serve(database: &Connection, queue: &Queue) {
+    while let Some(read) = queue.next() {
+        read(database);
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.queue.lock().is_closed = true;
+        self.queue.has_come.notify_all();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread that reads the database panicked");
