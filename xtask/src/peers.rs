@@ -5,7 +5,7 @@ use crate::project::{self, Project};
 use crate::python::{self, Environment, Python};
 use crate::seaweed::Seaweed;
 use crate::{guests, other_guests, tools};
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use std::path::Path;
 
 /// Below it, each peer has an environment of its own: no two agree on versions.
@@ -41,10 +41,13 @@ const PEERS: [Environment; 5] = [
 ];
 
 /// What the suite starts.
-const BINARIES: [&str; 4] = ["tidegate", "crm-sim", "page-source", "native-loop"];
-
-/// Packages whose examples it starts.
-const EXAMPLES: [&str; 2] = ["tidegate-engine", "tidegate-store"];
+const PACKAGES: [&str; 5] = [
+    "tidegate",
+    "crm-sim",
+    "page-source",
+    "native-loop",
+    "host-loop",
+];
 
 /// Builds everything for speed, runs the suite with these arguments, and writes the report.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> anyhow::Result<()> {
@@ -52,11 +55,8 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> anyhow::Result<()>
     guests::build(project, guests::ALL)?;
     other_guests::build(project)?;
     let build = ["build", "--locked", "--release"].into_iter();
-    let binaries = BINARIES.iter().flat_map(|name| ["-p", name]);
-    project::run(&mut project.cargo(build.clone().chain(binaries)))?;
-    // By themselves: what only they need must not change how the binaries are built.
-    let examples = EXAMPLES.iter().flat_map(|name| ["-p", name]);
-    project::run(&mut project.cargo(build.chain(["--examples"]).chain(examples)))?;
+    let packages = PACKAGES.iter().flat_map(|name| ["-p", name]);
+    project::run(&mut project.cargo(build.chain(packages)))?;
     let readers = Python::prepare(project, &python::READERS)?;
     let seaweed = Seaweed::start(project, &readers)?;
     // Beside this very binary, wherever the caller put the target directory.
@@ -85,14 +85,6 @@ fn measure(
     binaries: &Path,
     arguments: &[String],
 ) -> anyhow::Result<()> {
-    for name in BINARIES {
-        let path = binaries.join(name);
-        ensure!(
-            path.is_file(),
-            "{} is not there; build the workspace first",
-            path.display()
-        );
-    }
     for peer in &PEERS {
         Python::prepare(project, peer)?;
     }

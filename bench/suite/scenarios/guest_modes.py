@@ -83,7 +83,7 @@ class Round:
 
     def without_guest(self, format):
         sync = f"without-guest-{slug(format)}"
-        command = [self.bin_dir / "examples/without_guest"]
+        command = [self.bin_dir / "without-guest"]
         command += ["--tidegate", self.bin_dir / "tidegate", "--component", GUESTS["blind"]]
         command += ["--base-url", self.source["base_url"], "--token", self.source["token"]]
         command += ["--state", self.folder / "state", "--sync", sync]

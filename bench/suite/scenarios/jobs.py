@@ -65,7 +65,7 @@ def small(bin_dir, folder):
 def seals(bin_dir, folder, seconds=3):
     """Batches that the store alone takes from seal to commit mark in a second, fsyncs included,
     by how many streams do so at once."""
-    program = pathlib.Path(bin_dir) / "examples/seals"
+    program = pathlib.Path(bin_dir) / "seals"
     ran = subprocess.run([program, pathlib.Path(folder) / "seals", str(seconds)], check=True, capture_output=True)
     return json.loads(ran.stdout)
 

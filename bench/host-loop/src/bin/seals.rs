@@ -1,6 +1,6 @@
 //! How many batches a second the store takes from their seal to their commit mark, each
 //! with three writes that are on disk when they are answered, by how many streams do so at
-//! once: `cargo run --release -p tidegate-store --example seals [directory] [seconds]`.
+//! once: `cargo run --release -p host-loop --bin seals [directory] [seconds]`.
 #![expect(clippy::print_stdout, reason = "it prints its figures")]
 #![expect(clippy::unwrap_used, reason = "it measures and may stop")]
 

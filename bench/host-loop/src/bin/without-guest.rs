@@ -2,7 +2,7 @@
 //! session, cutter, stream writer and commit protocol in a plain loop. Beside `tidegate
 //! sync run` on the same source it shows what the sandbox costs.
 //!
-//! `cargo run --release -p tidegate-engine --example without_guest -- --help`
+//! `cargo run --release -p host-loop --bin without-guest -- --help`
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
