@@ -73,7 +73,6 @@ pub(crate) fn try_out(project: &Project, seaweed: &Seaweed) -> anyhow::Result<()
     // The tests are built already, and asked for so that nothing is built in another way;
     // a binary of a package without integration tests is only linked here.
     project::run(&mut project.cargo(["build", "--locked", "--workspace", "--bins", "--tests"]))?;
-    other_guests::build(project)?;
     let own = std::env::current_exe()?;
     let binaries = own.parent().context("a binary lies in a directory")?;
     measure(project, seaweed, binaries, &["--small".to_owned()])

@@ -19,6 +19,8 @@ GUESTS = {
     "copying, JavaScript": OTHER_GUESTS / "contacts-js.wasm",
     "copying, Python": OTHER_GUESTS / "contacts-python.wasm",
 }
+# Those that need no tool chain but Rust's.
+RUST = {name: GUESTS[name] for name in ("blind", "copying, Rust")}
 LINES, PARQUET = "jsonl.zst", "parquet"
 
 SYNC = """\
@@ -41,9 +43,9 @@ broker:
 """
 
 
-def run(bin_dir, folder, source, sink, records):
+def run(bin_dir, folder, source, sink, records, guests):
     """One round in a fresh folder: every contestant once, in turn. `sink` is the directory to land in."""
-    return Round(bin_dir, folder, source, sink, records).all()
+    return Round(bin_dir, folder, source, sink, records).all(guests)
 
 
 class Round:
@@ -53,19 +55,14 @@ class Round:
         (folder / "token").write_text(source["token"])
         (folder / "operator.yaml").write_text(OPERATOR.format(**source))
 
-    def all(self):
-        for name in GUESTS:
+    def all(self, guests):
+        for name in guests:
             self.compile(name)
-        return [
-            self.guest("blind", LINES),
-            self.without_guest(LINES),
-            self.guest("blind", PARQUET),
-            self.without_guest(PARQUET),
-            self.native(),
-            self.guest("copying, Rust", LINES),
-            self.guest("copying, JavaScript", LINES),
-            self.guest("copying, Python", LINES),
-        ]
+        figures = []
+        for format in (LINES, PARQUET):
+            figures += [self.guest("blind", format), self.without_guest(format)]
+        figures.append(self.native())
+        return figures + [self.guest(name, LINES) for name in guests if name != "blind"]
 
     def compile(self, name):
         """Compiles the component; the runs then find it in the cache."""

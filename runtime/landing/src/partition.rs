@@ -133,12 +133,17 @@ impl PartitionWriter {
 
     async fn hand_over(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
         self.settle().await?;
+        let fills = self.writer.is_filled_by(self.unsaved_rows as u64);
         let pages = std::mem::take(&mut self.unsaved);
         self.unsaved_bytes = 0;
         self.unsaved_rows = 0;
         let partition = self.partition.clone();
         let answer = self.writer.save(partition, pages, state, end).await?;
         self.unanswered = Some(answer);
-        Ok(())
+        // Nothing more is read until a full batch is sealed: so much less to read again.
+        match fills {
+            true => self.settle().await,
+            false => Ok(()),
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::page::Page;
 use crate::recover::{Owned, Stream, take_over};
 use crate::sealed::Sealed;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidegate_domain::batch::{BatchPolicy, Decision, OpenBatch};
@@ -100,6 +101,9 @@ pub struct WriterHandle {
     landed: watch::Receiver<Landed>,
     first_error: Arc<Mutex<Option<Error>>>,
     key: tidegate_domain::id::StreamKey,
+    rows_max: u64,
+    /// Rows of the open batch, as of the last save that was answered.
+    open_rows: Arc<AtomicU64>,
 }
 
 impl StreamWriter {
@@ -158,7 +162,9 @@ impl StreamWriter {
                 Ok(())
             }
         });
+        let open_rows = Arc::new(AtomicU64::new(0));
         let actor = Actor {
+            open_rows: Arc::clone(&open_rows),
             gate: settings.gate,
             columns: settings.columns,
             published_schema: None,
@@ -181,6 +187,8 @@ impl StreamWriter {
         tasks.spawn(actor.run(inbox).in_current_span());
         let key = stream.key.clone();
         let handle = WriterHandle {
+            rows_max: settings.policy.rows_max,
+            open_rows,
             messages,
             state,
             landed,
@@ -309,6 +317,11 @@ impl WriterHandle {
         }
     }
 
+    /// Whether so many rows more fill the open batch, as far as is known.
+    pub(crate) fn is_filled_by(&self, rows: u64) -> bool {
+        self.open_rows.load(Ordering::Relaxed).saturating_add(rows) >= self.rows_max
+    }
+
     /// What an answer says; one that never comes is the writer's failure.
     pub(crate) fn answered(
         &self,
@@ -397,6 +410,8 @@ struct Actor {
     open: StreamState,
     steps: BTreeMap<PartitionId, Step>,
     rows: u64,
+    /// The same, for who saves.
+    open_rows: Arc<AtomicU64>,
     opened_at: Option<Instant>,
     next_batch: u64,
     lane: Lane,
@@ -483,7 +498,8 @@ impl Actor {
             .open
             .apply(&change)
             .map_err(|source| self.chain(source))?;
-        self.rows += pages.iter().map(|page| page.rows.len() as u64).sum::<u64>();
+        let rows = pages.iter().map(|page| page.rows.len() as u64);
+        self.count(self.rows + rows.sum::<u64>());
         crash::point("S1.before");
         if !pages.is_empty() && !self.lane.write(pages).await {
             return Err(Error::Stopped {
@@ -507,6 +523,12 @@ impl Actor {
             return self.seal_open().await;
         }
         self.seal_if_full().await
+    }
+
+    /// Sets how many rows the open batch has.
+    fn count(&mut self, rows: u64) {
+        self.rows = rows;
+        self.open_rows.store(rows, Ordering::Relaxed);
     }
 
     async fn change(&mut self, change: Change) -> Result<(), Error> {

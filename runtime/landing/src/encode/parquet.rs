@@ -8,6 +8,8 @@ use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder,
     TimestampMillisecondBuilder,
 };
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -15,6 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -28,10 +31,15 @@ const ROW_GROUP_ROWS: usize = 64 << 10;
 /// What the open row group may hold in memory.
 const ROW_GROUP_BYTES: usize = 32 << 20;
 const ZSTD_LEVEL: i32 = 1;
+/// A file of less stays uncompressed: a compressor for each column costs more than the
+/// rows, and blocks of disks and fees for requests are larger.
+const PLAIN_BYTES_MAX: usize = 64 << 10;
 const UTC: &str = "UTC";
 
 pub(super) struct Rows {
-    writer: ArrowWriter<HashedFile>,
+    file: File,
+    /// Made when the first rows are encoded, which tell how.
+    writer: Option<ArrowWriter<HashedFile>>,
     schema: SchemaRef,
     cutter: Cutter,
     scratch: Scratch,
@@ -63,13 +71,10 @@ enum Builder {
 impl Rows {
     pub(super) fn new(file: File, columns: &Columns) -> Result<Self, EncodeError> {
         let schema = Arc::new(schema(columns));
-        let properties = properties()?;
-        let file = HashedFile::new(file);
-        let writer =
-            ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(failed)?;
         let kinds = columns.as_slice().iter().map(|column| column.kind);
         Ok(Rows {
-            writer,
+            file,
+            writer: None,
             cutter: Cutter::new(columns),
             scratch: Scratch::default(),
             own: Own {
@@ -90,12 +95,20 @@ impl Rows {
 
     fn push(&mut self, page: &Page, at: usize) -> Result<(), EncodeError> {
         let row = &page.rows[at];
-        let record = page.record(&row.record, &mut self.scratch);
-        let record = simdutf8::basic::from_utf8(record).map_err(|_| EncodeError::Record)?;
         let columns = &mut self.columns;
-        let extra = self
-            .cutter
-            .row(record, |at, cell, _| columns[at].append(cell))?;
+        let append = |at: usize, cell: Cell<'_>, _: &str| columns[at].append(cell);
+        let extra = match &page.table {
+            Some(table) => {
+                let values = page.values(&row.record, &mut self.scratch.row);
+                let values = values.ok_or(EncodeError::Record)?;
+                self.cutter.row_of_csv(table, &values, append)?
+            }
+            None => {
+                let record = page.record(&row.record, &mut self.scratch);
+                let record = simdutf8::basic::from_utf8(record).map_err(|_| EncodeError::Record)?;
+                self.cutter.row(record, append)?
+            }
+        };
         self.drifted += u64::from(extra.is_some());
         self.extra.append_option(extra);
         self.own.key.append_value(page.text(&row.key));
@@ -105,15 +118,32 @@ impl Rows {
         let extracted_at = i64::try_from(page.extracted_at_ms).unwrap_or(i64::MAX);
         self.own.extracted_at.append_value(extracted_at);
         self.rows += 1;
-        self.batch_bytes += record.len();
+        self.batch_bytes += row.record.len();
         if self.extra.len() >= BATCH_ROWS || self.batch_bytes >= BATCH_BYTES {
-            self.flush()?;
+            self.flush(compressed()?)?;
         }
         Ok(())
     }
 
-    /// Encodes the rows that were built.
-    fn flush(&mut self) -> Result<(), EncodeError> {
+    /// The writer, made where there is none yet, as the first rows ask for.
+    fn writer(
+        &mut self,
+        compression: Compression,
+        first: &RecordBatch,
+    ) -> Result<&mut ArrowWriter<HashedFile>, EncodeError> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let file = HashedFile::new(self.file.try_clone()?);
+                let properties = Some(properties(compression, first));
+                ArrowWriter::try_new(file, Arc::clone(&self.schema), properties).map_err(failed)?
+            }
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    /// Encodes the rows that were built; the first ones decide on the compression.
+    fn flush(&mut self, compression: Compression) -> Result<(), EncodeError> {
         if self.extra.is_empty() {
             return Ok(());
         }
@@ -128,10 +158,11 @@ impl Rows {
         arrays.push(Arc::new(self.extra.finish()));
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
             .map_err(|error| failed(error.into()))?;
-        self.writer.write(&batch).map_err(failed)?;
         self.batch_bytes = 0;
-        if self.writer.memory_size() >= ROW_GROUP_BYTES {
-            self.writer.flush().map_err(failed)?;
+        let writer = self.writer(compression, &batch)?;
+        writer.write(&batch).map_err(failed)?;
+        if writer.memory_size() >= ROW_GROUP_BYTES {
+            writer.flush().map_err(failed)?;
         }
         Ok(())
     }
@@ -144,7 +175,9 @@ impl Encoder for Rows {
 
     fn bytes(&self) -> u64 {
         // What is not encoded yet shrinks to about a tenth.
-        let encoded = self.writer.bytes_written() + self.writer.in_progress_size();
+        let encoded = self.writer.as_ref().map_or(0, |writer| {
+            writer.bytes_written() + writer.in_progress_size()
+        });
         (encoded + self.batch_bytes / 10) as u64
     }
 
@@ -153,11 +186,19 @@ impl Encoder for Rows {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Finished, EncodeError> {
-        self.flush()?;
-        self.writer.finish().map_err(failed)?;
+        let compression = match self.batch_bytes {
+            ..PLAIN_BYTES_MAX => Compression::UNCOMPRESSED,
+            _ => compressed()?,
+        };
+        self.flush(compression)?;
+        let (rows, drifted) = (self.rows, self.drifted);
+        let misfits = self.cutter.misfits();
+        let none = RecordBatch::new_empty(Arc::clone(&self.schema));
+        let writer = self.writer(compression, &none)?;
+        writer.finish().map_err(failed)?;
         Ok(Finished {
-            misfits: self.cutter.misfits(),
-            ..self.writer.inner().finished(self.rows, self.drifted)?
+            misfits,
+            ..writer.inner().finished(rows, drifted)?
         })
     }
 }
@@ -242,18 +283,39 @@ fn data_type(kind: ColumnType) -> DataType {
     }
 }
 
-fn properties() -> Result<WriterProperties, EncodeError> {
+fn compressed() -> Result<Compression, EncodeError> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
-    let [key, _, version, _] = ROW_COLUMNS;
-    Ok(WriterProperties::builder()
+    Ok(Compression::ZSTD(level))
+}
+
+fn properties(compression: Compression, first: &RecordBatch) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
         .set_created_by("tidegate".to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(compression)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        // Every key is another one, and nearly every version.
-        .set_column_dictionary_enabled(ColumnPath::from(key), false)
-        .set_column_dictionary_enabled(ColumnPath::from(version), false)
-        .build())
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    for (field, column) in first.schema_ref().fields().iter().zip(first.columns()) {
+        if is_mostly_distinct(column) {
+            let path = ColumnPath::from(field.name().as_str());
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    properties.build()
+}
+
+/// Whether a dictionary would hold nearly every value, as of keys, addresses and times: to
+/// look each one up is then a fifth of the whole work, and saves nothing.
+fn is_mostly_distinct(column: &ArrayRef) -> bool {
+    let (values, distinct) = if let Some(texts) = column.as_string_opt::<i32>() {
+        let texts: Vec<&str> = texts.iter().flatten().collect();
+        (texts.len(), texts.into_iter().collect::<HashSet<_>>().len())
+    } else if let Some(times) = column.as_primitive_opt::<TimestampMillisecondType>() {
+        let times: Vec<i64> = times.iter().flatten().collect();
+        (times.len(), times.into_iter().collect::<HashSet<_>>().len())
+    } else {
+        return false;
+    };
+    distinct * 10 > values * 9
 }
 
 fn failed(error: ParquetError) -> EncodeError {

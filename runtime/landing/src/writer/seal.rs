@@ -33,7 +33,7 @@ impl Actor {
             let columns = self.pass(&encoded).await?;
             self.publish_schema(&encoded).await?;
             let steps = std::mem::take(&mut self.steps);
-            self.rows = 0;
+            self.count(0);
             self.opened_at = None;
             self.seal(Change::Commit { steps }, encoded.objects).await?;
             self.reshape(columns).await
