@@ -63,12 +63,16 @@ class Bench:
         """Of these, those who take part in a scenario beside the first: small runs start each peer once."""
         return [name for name in names if name.startswith(("tidegate", "native"))] if self.small else names
 
-    def rounds_of(self, names, source, rounds=None, **settings):
-        """Everybody in turn, so often; one list of figures."""
+    def rounds_of(self, names, source, rounds=None, slow_once=False, **settings):
+        """Everybody in turn, so often; one list of figures. With `slow_once`, those who take many times as long run in
+        the first round only."""
         figures = []
         for number in range(self.rounds if rounds is None else rounds):
             say(f"round {number + 1}")
-            figures += [self.run(name, source, **settings) for name in names]
+            for name in names:
+                is_quick = not isinstance(name, str) or name.startswith(("tidegate", "native"))
+                if number == 0 or is_quick or not slow_once:
+                    figures.append(self.run(name, source, **settings))
         return figures
 
 

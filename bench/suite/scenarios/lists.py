@@ -41,15 +41,12 @@ def pages_of_100(bench):
 
 def pages_of_1000(bench):
     with bench.source(bench.peer_records) as source:
-        return bench.rounds_of(bench.readers(AT_BOTH_SIZES), source, page_size=1_000)
+        return bench.rounds_of(bench.readers(AT_BOTH_SIZES), source, slow_once=True, page_size=1_000)
 
 
 def at_length(bench):
-    """Once, for the peers take minutes; who is quick runs in each round."""
-    quick = [name for name in AT_LENGTH if name.startswith(("tidegate", "native"))]
     with bench.source(5 * bench.peer_records) as source:
-        figures = bench.rounds_of(bench.readers(AT_LENGTH), source, rounds=1)
-        return figures + bench.rounds_of(quick, source, bench.rounds - 1)
+        return bench.rounds_of(bench.readers(AT_LENGTH), source, slow_once=True)
 
 
 def growth(bench):
