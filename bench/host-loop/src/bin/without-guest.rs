@@ -96,7 +96,7 @@ async fn main() -> Result<()> {
     };
     // Away from the main thread, which no part of a sync runs on either.
     let mut reading = JoinSet::new();
-    reading.spawn(read.to_its_end());
+    reading.spawn(read.run());
     while let Some(ended) = reading.join_next().await {
         ended??;
     }
@@ -238,7 +238,7 @@ struct Read {
 
 impl Read {
     /// Page by page, as the guest asks for it: fetch, cut, look for the next, save.
-    async fn to_its_end(mut self) -> Result<()> {
+    async fn run(mut self) -> Result<()> {
         let (how, limits) = (extraction(), CutLimits::default());
         let mut after = None;
         loop {
