@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// A bucket that fills with `per_second` tokens up to as many, and what it has seen.
 pub(crate) struct Limit {

@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// Serves pages of contacts until it is stopped.
 #[derive(Debug, Parser)]
@@ -52,11 +53,13 @@ async fn main() -> anyhow::Result<()> {
         "token": answer::TOKEN,
     });
     writeln!(std::io::stdout(), "{ready}")?;
+    let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let source = Arc::clone(&source);
-        tokio::spawn(async move {
+        while connections.try_join_next().is_some() {}
+        connections.spawn(async move {
             let respond = service_fn(move |request| answer::respond(Arc::clone(&source), request));
             let served = http1::Builder::new().serve_connection(TokioIo::new(stream), respond);
             // A client that hangs up is none of our business.
