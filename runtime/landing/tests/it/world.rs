@@ -440,6 +440,8 @@ pub(crate) async fn live_as(stream: Stream, settings: Settings) -> Result<usize,
                     part.finish(to.to_string()).await?;
                 } else {
                     part.save(to.to_string()).await?;
+                    // The next page begins where the stream's state says.
+                    part.settle().await?;
                 }
             }
         }
