@@ -29,8 +29,10 @@ class Bench:
     def __post_init__(self):
         self.contestants = tidegate.contestants(self.bin_dir, self.folder / "tidegate")
         self.contestants |= native.contestants(self.bin_dir)
+        self.peers = {}
         for peer in (dlt, airbyte, singer, sling):
-            self.contestants |= peer.contestants(self.homes)
+            self.peers |= peer.contestants(self.homes)
+        self.contestants |= self.peers
 
     @contextlib.contextmanager
     def source(self, records, **settings):
@@ -63,15 +65,13 @@ class Bench:
         """Of these, those who take part in a scenario beside the first: small runs start each peer once."""
         return [name for name in names if name.startswith(("tidegate", "native"))] if self.small else names
 
-    def rounds_of(self, names, source, rounds=None, slow_once=False, **settings):
-        """Everybody in turn, so often; one list of figures. With `slow_once`, those who take many times as long run in
-        the first round only."""
+    def rounds_of(self, names, source, rounds=None, once=(), **settings):
+        """Everybody in turn, so often; one list of figures. Who takes minutes may run in the first round only."""
         figures = []
         for number in range(self.rounds if rounds is None else rounds):
             say(f"round {number + 1}")
             for name in names:
-                is_quick = not isinstance(name, str) or name.startswith(("tidegate", "native"))
-                if number == 0 or is_quick or not slow_once:
+                if number == 0 or name not in once:
                     figures.append(self.run(name, source, **settings))
         return figures
 

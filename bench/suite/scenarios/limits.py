@@ -33,7 +33,7 @@ def bucket(bench):
         *bench.readers(READERS),
     ]
     with bench.source(pages * PAGE, windows=WINDOWS, per_second=PER_SECOND) as source:
-        figures = bench.rounds_of(contestants, source, slow_once=True, page_size=PAGE, windows=WINDOWS)
+        figures = bench.rounds_of(contestants, source, once=bench.peers, page_size=PAGE, windows=WINDOWS)
     for figure in figures:
         # It is full at the start.
         figure["floor_seconds"] = (pages - PER_SECOND) / PER_SECOND

@@ -22,6 +22,8 @@ AT_LENGTH = (
     "dlt jsonl.gz",
     "singer jsonl.gz",
 )
+# A minute each, and no row is about them.
+SLOW = ("sling jsonl", "dlt parquet", "dlt arrow parquet")
 RAW_RECORDS_MAX = 1_000_000
 GROWING = (
     "tidegate jsonl.zst",
@@ -36,17 +38,17 @@ GROWING = (
 def pages_of_100(bench):
     everybody = [name for name in bench.contestants if name != "dlt jsonl.gz, parallel"]
     with bench.source(bench.peer_records) as source:
-        return bench.rounds_of(everybody, source)
+        return bench.rounds_of(everybody, source, once=SLOW)
 
 
 def pages_of_1000(bench):
     with bench.source(bench.peer_records) as source:
-        return bench.rounds_of(bench.readers(AT_BOTH_SIZES), source, slow_once=True, page_size=1_000)
+        return bench.rounds_of(bench.readers(AT_BOTH_SIZES), source, once=bench.peers, page_size=1_000)
 
 
 def at_length(bench):
     with bench.source(5 * bench.peer_records) as source:
-        return bench.rounds_of(bench.readers(AT_LENGTH), source, slow_once=True)
+        return bench.rounds_of(bench.readers(AT_LENGTH), source, once=bench.peers)
 
 
 def growth(bench):
@@ -57,7 +59,9 @@ def growth(bench):
         (bench.records, 1),
     ):
         # One put takes 5 GB at the most, which is less than ten million records as they came.
-        growing = [name for name in GROWING if name != "raw fetch and put" or records <= RAW_RECORDS_MAX]
+        growing = [name for name in GROWING if name != "raw fetch and put" or records <= # A minute each, and no row is about them.
+SLOW = ("sling jsonl", "dlt parquet", "dlt arrow parquet")
+RAW_RECORDS_MAX]
         with bench.source(records) as source:
             figures += bench.rounds_of(growing, source, rounds)
     return figures

@@ -26,7 +26,7 @@ def twelve_windows(bench):
 def read(bench, readers, windows, pages):
     pages = 2 if bench.small else pages
     with bench.source(windows * pages * PAGE, windows=windows, latency_ms=round(LATENCY_S * 1_000)) as source:
-        figures = bench.rounds_of(readers, source, slow_once=True, page_size=PAGE, windows=windows)
+        figures = bench.rounds_of(readers, source, once=bench.peers, page_size=PAGE, windows=windows)
     for figure in figures:
         figure["floor_seconds"] = pages * LATENCY_S
     return figures
