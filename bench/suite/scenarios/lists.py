@@ -59,9 +59,7 @@ def growth(bench):
         (bench.records, 1),
     ):
         # One put takes 5 GB at the most, which is less than ten million records as they came.
-        growing = [name for name in GROWING if name != "raw fetch and put" or records <= # A minute each, and no row is about them.
-SLOW = ("sling jsonl", "dlt parquet", "dlt arrow parquet")
-RAW_RECORDS_MAX]
+        growing = [name for name in GROWING if name != "raw fetch and put" or records <= RAW_RECORDS_MAX]
         with bench.source(records) as source:
             figures += bench.rounds_of(growing, source, rounds)
     return figures
