@@ -13,6 +13,10 @@ use tokio::sync::oneshot;
 /// Bytes that wait in memory for a save; what is above goes to disk.
 const UNSAVED_BYTES_MAX: usize = 8 << 20;
 
+/// Saves of more bytes are waited for: what waits behind them is memory, and what they cost
+/// hides two threads that meet.
+const LATE_BYTES_MAX: usize = 1 << 20;
+
 /// Rows, refused ones included, that may wait for a save: their places stay in memory
 /// when the bodies are spilled.
 const UNSAVED_ROWS_MAX: usize = 2_000_000;
@@ -133,15 +137,16 @@ impl PartitionWriter {
 
     async fn hand_over(&mut self, state: Option<String>, end: End) -> Result<(), Error> {
         self.settle().await?;
+        // Nothing more is read until a full batch is sealed: so much less to read again.
         let fills = self.writer.is_filled_by(self.unsaved_rows as u64);
+        let is_large = self.unsaved_bytes > LATE_BYTES_MAX;
         let pages = std::mem::take(&mut self.unsaved);
         self.unsaved_bytes = 0;
         self.unsaved_rows = 0;
         let partition = self.partition.clone();
         let answer = self.writer.save(partition, pages, state, end).await?;
         self.unanswered = Some(answer);
-        // Nothing more is read until a full batch is sealed: so much less to read again.
-        match fills {
+        match fills || is_large {
             true => self.settle().await,
             false => Ok(()),
         }

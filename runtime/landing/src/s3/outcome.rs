@@ -159,6 +159,18 @@ fn dial_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Di
 }
 
 pub(super) async fn probe(target: &S3Target) -> Result<Conditional, Error> {
+    // Side by side: some servers take seconds to settle one.
+    let races = join_all((0..PROBES).map(|_| race(target))).await;
+    for verdict in races {
+        if verdict? == Conditional::Racy {
+            return Ok(Conditional::Racy);
+        }
+    }
+    Ok(Conditional::Safe)
+}
+
+/// Several writers put one key at the same time.
+async fn race(target: &S3Target) -> Result<Conditional, Error> {
     const PROBING: &str = "probing conditional puts";
     let draw = || {
         let mut bytes = [0; 16];
@@ -166,40 +178,37 @@ pub(super) async fn probe(target: &S3Target) -> Result<Conditional, Error> {
             .map(|()| PutId::from_bytes(bytes))
             .map_err(|error| target.unreachable(PROBING, error))
     };
-    let mut verdict = Conditional::Safe;
-    for _ in 0..PROBES {
-        let key = format!("_probe/{}", draw()?);
-        let mut stamps = Vec::new();
-        for _ in 0..PROBE_WRITERS {
-            let put_id = draw()?;
-            let body = Bytes::from(put_id.to_string());
-            let sha256 = Sha256::from_bytes(sha2::Sha256::digest(&body).into());
-            stamps.push((Payload::Bytes(body), Stamp { sha256, put_id }));
-        }
-        let puts = stamps.into_iter().map(|(body, stamp)| {
-            let key = &key;
-            async move { target.create(key, body, &stamp).await }
-        });
-        let mut made = 0;
-        for put in join_all(puts).await {
-            match put? {
-                Created::Created => made += 1,
-                Created::Exists => {}
-                Created::Unknown(error) => return Err(error),
-            }
-        }
-        let object = target.object(&key)?;
-        let deleted = target
-            .patient
-            .delete_object()
-            .bucket(&target.bucket)
-            .key(object);
-        if let Err(error) = deleted.send().await {
-            tracing::debug!(error = %DisplayErrorContext(&error), "a probe's object stays behind");
-        }
-        if made != 1 {
-            verdict = Conditional::Racy;
+    let key = format!("_probe/{}", draw()?);
+    let mut stamps = Vec::new();
+    for _ in 0..PROBE_WRITERS {
+        let put_id = draw()?;
+        let body = Bytes::from(put_id.to_string());
+        let sha256 = Sha256::from_bytes(sha2::Sha256::digest(&body).into());
+        stamps.push((Payload::Bytes(body), Stamp { sha256, put_id }));
+    }
+    let puts = stamps.into_iter().map(|(body, stamp)| {
+        let key = &key;
+        async move { target.create(key, body, &stamp).await }
+    });
+    let mut made = 0;
+    for put in join_all(puts).await {
+        match put? {
+            Created::Created => made += 1,
+            Created::Exists => {}
+            Created::Unknown(error) => return Err(error),
         }
     }
-    Ok(verdict)
+    let object = target.object(&key)?;
+    let deleted = target
+        .patient
+        .delete_object()
+        .bucket(&target.bucket)
+        .key(object);
+    if let Err(error) = deleted.send().await {
+        tracing::debug!(error = %DisplayErrorContext(&error), "a probe's object stays behind");
+    }
+    Ok(match made {
+        1 => Conditional::Safe,
+        _ => Conditional::Racy,
+    })
 }
