@@ -187,7 +187,7 @@ def goals_table(results):
         f"| {goal.what} | {goal.wanted} | {goal.measured} | {words[goal.is_reached]} |"
         for goal in goals.judged(results)
     ]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", "[PROFILE.md](PROFILE.md) says what is left where a row was not reached, and why.", ""])
 
 
 def contestants_table(results):
