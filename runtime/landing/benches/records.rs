@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tidegate_domain::record::{CursorOrder, Format, Operation};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
-use tidegate_landing::cut::{BodyFormat, CutLimits, Extraction, cut};
+use tidegate_landing::cut::{CutLimits, Extraction, cut};
 use tidegate_landing::encode::{Encoder, encoder};
 use tidegate_landing::page::Page;
 
@@ -88,18 +88,11 @@ fn pages() -> Vec<Bytes> {
 
 fn extraction() -> Extraction {
     Extraction {
-        format: BodyFormat::Json,
         records: "/results".to_owned(),
         key: vec!["/id".to_owned()],
         cursor: Some(("/updatedAt".to_owned(), CursorOrder::Timestamp)),
-        project: Vec::new(),
-        kind: Operation::Upsert,
         deleted: Some("/archived".to_owned()),
-        created: None,
-        present: None,
-        floor: None,
-        pairs: None,
-        bare: Vec::new(),
+        ..Extraction::default()
     }
 }
 

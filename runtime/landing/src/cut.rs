@@ -69,6 +69,26 @@ pub struct Extraction {
     pub bare: Vec<String>,
 }
 
+impl Default for Extraction {
+    /// The one document of a body as the record, upserted, with neither key nor cursor.
+    fn default() -> Self {
+        Extraction {
+            format: BodyFormat::Json,
+            records: String::new(),
+            key: Vec::new(),
+            cursor: None,
+            project: Vec::new(),
+            kind: Operation::Upsert,
+            deleted: None,
+            created: None,
+            present: None,
+            floor: None,
+            pairs: None,
+            bare: Vec::new(),
+        }
+    }
+}
+
 /// A list of `{name, value}` in a record that becomes an object.
 #[derive(Clone, Debug)]
 pub struct Pairs {

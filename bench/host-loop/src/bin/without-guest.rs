@@ -18,7 +18,7 @@ use tidegate_broker::{Call, Connection, Mapping, Meter, Method, Origin, Payload,
 use tidegate_domain::batch::BatchPolicy;
 use tidegate_domain::id::{JobId, PartitionId, StreamKey};
 use tidegate_domain::job::Class;
-use tidegate_domain::record::{CursorOrder, Format, Operation};
+use tidegate_domain::record::{CursorOrder, Format};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::stream::{Change, GenerationKind, PlannedPartition};
 use tidegate_domain::sync::{Landing, Mode};
@@ -26,7 +26,7 @@ use tidegate_engine::source::Source;
 use tidegate_engine::target::TargetSettings;
 use tidegate_engine::{CompileLimits, Compiler, Config, Node};
 use tidegate_landing::cipher::StreamCipher;
-use tidegate_landing::cut::{BodyFormat, CutLimits, Extraction, Outline, cut_outlined};
+use tidegate_landing::cut::{CutLimits, Extraction, Outline, cut_outlined};
 use tidegate_landing::partition::PartitionWriter;
 use tidegate_landing::recover::Stream;
 use tidegate_landing::writer::{Settings, StreamWriter};
@@ -292,18 +292,11 @@ impl Read {
 /// What the connector says of a page.
 fn extraction() -> Extraction {
     Extraction {
-        format: BodyFormat::Json,
         records: "/results".to_owned(),
         key: vec!["/id".to_owned()],
         cursor: Some(("/updatedAt".to_owned(), CursorOrder::Timestamp)),
-        project: Vec::new(),
-        kind: Operation::Upsert,
         deleted: Some("/archived".to_owned()),
-        created: None,
-        present: None,
-        floor: None,
-        pairs: None,
-        bare: Vec::new(),
+        ..Extraction::default()
     }
 }
 

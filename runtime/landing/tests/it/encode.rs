@@ -10,7 +10,7 @@ use tidegate_domain::id::Sha256;
 use tidegate_domain::record::{CursorOrder, Format, Operation};
 use tidegate_domain::schema::Columns;
 use tidegate_domain::slot::Content;
-use tidegate_landing::cut::{BodyFormat, CutLimits, Extraction, cut};
+use tidegate_landing::cut::{CutLimits, Extraction, cut};
 use tidegate_landing::encode::{EncodeError, Finished, Why, encoder, format_of, schema_id};
 use tidegate_landing::page::Page;
 
@@ -18,18 +18,9 @@ const ROWS: Content = Content::Rows(Operation::Upsert);
 
 fn page(records: &str) -> Page {
     let how = Extraction {
-        format: BodyFormat::Json,
-        records: String::new(),
         key: vec!["/id".to_owned()],
         cursor: Some(("/at".to_owned(), CursorOrder::Timestamp)),
-        project: Vec::new(),
-        kind: Operation::Upsert,
-        deleted: None,
-        created: None,
-        present: None,
-        floor: None,
-        pairs: None,
-        bare: Vec::new(),
+        ..Extraction::default()
     };
     let body = Bytes::from(records.to_owned());
     let sent_at_ms = 1_700_000_000_123;

@@ -29,17 +29,11 @@ fn columns() -> Columns {
 fn cut_as(format: BodyFormat, body: Vec<u8>) -> (Page, Summary) {
     let how = Extraction {
         format,
-        records: String::new(),
         key: vec!["/id".to_owned()],
         cursor: Some(("/at".to_owned(), CursorOrder::Timestamp)),
-        project: Vec::new(),
-        kind: Operation::Upsert,
         deleted: Some("/flag".to_owned()),
-        created: None,
-        present: None,
-        floor: None,
-        pairs: None,
         bare: ["n", "flag", "sum"].map(str::to_owned).to_vec(),
+        ..Extraction::default()
     };
     let limits = CutLimits::default();
     cut(&Bytes::from(body), &how, 1_700_000_000_123, &limits, None).unwrap()

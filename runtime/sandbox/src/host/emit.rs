@@ -161,20 +161,13 @@ impl State {
 fn lines_of(stream: &StreamInfo, kind: Operation) -> cut::Extraction {
     cut::Extraction {
         format: BodyFormat::Ndjson,
-        records: String::new(),
         key: stream.primary_key.clone(),
         cursor: stream
             .cursor_field
             .clone()
             .map(|field| (field, CursorOrder::Text)),
-        project: Vec::new(),
         kind,
-        deleted: None,
-        created: None,
-        present: None,
-        floor: None,
-        pairs: None,
-        bare: Vec::new(),
+        ..cut::Extraction::default()
     }
 }
 
@@ -218,7 +211,7 @@ fn to_landing(how: Extraction) -> cut::Extraction {
             name: pairs.name,
             value: pairs.value,
         }),
-        bare: Vec::new(),
+        ..cut::Extraction::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every backend must do. A behaviour is a function over a store; a backend
 //! runs them all with [`for_each_behaviour`].
 
+pub(crate) mod cancels;
 pub(crate) mod control;
 pub(crate) mod events;
 pub(crate) mod flow;
@@ -84,9 +85,9 @@ macro_rules! for_each_behaviour {
             queue::a_lost_claim_can_do_nothing;
             queue::a_settlement_is_whole;
             queue::a_job_that_nobody_holds_must_say_when_it_goes_on;
-            queue::a_waiting_job_is_cancelled_at_once;
-            queue::a_running_job_is_asked_to_end;
-            queue::a_job_whose_worker_is_gone_is_cancelled_and_its_worker_fenced;
+            cancels::a_waiting_job_is_cancelled_at_once;
+            cancels::a_running_job_is_asked_to_end;
+            cancels::a_job_whose_worker_is_gone_is_cancelled_and_its_worker_fenced;
             queue::a_request_attaches_to_a_job_that_does_the_same;
             queue::jobs_are_found_by_sync_state_and_reason;
             queue::attempts_and_lines_are_numbered_and_the_newest_kept;

@@ -16,11 +16,11 @@ use tidegate_store::queue::{
 use tidegate_store::{Error, ServiceStore};
 use tokio::task::JoinSet;
 
-const NOW_MS: u64 = 5_000;
+pub(super) const NOW_MS: u64 = 5_000;
 /// Of no document.
 const NO_REVISION: u64 = 1 << 40;
 
-fn id(text: &str) -> JobId {
+pub(super) fn id(text: &str) -> JobId {
     JobId::parse(text).unwrap()
 }
 
@@ -34,12 +34,12 @@ async fn try_claim(store: &dyn ServiceStore, job: &str, owner: u8) -> Option<(Cl
     claim.unwrap()
 }
 
-async fn claim(store: &dyn ServiceStore, job: &str, owner: u8) -> (Claim, Job) {
+pub(super) async fn claim(store: &dyn ServiceStore, job: &str, owner: u8) -> (Claim, Job) {
     let (claim, queued) = try_claim(store, job, owner).await.unwrap();
     (claim, queued.row.job)
 }
 
-async fn finish(store: &dyn ServiceStore, job: &str) {
+pub(super) async fn finish(store: &dyn ServiceStore, job: &str) {
     let (claim, job) = claim(store, job, 1).await;
     let done = settled(job, StreamOutcome::Succeeded, NOW_MS);
     store.settle(&claim, done).await.unwrap();
@@ -53,7 +53,12 @@ fn assert_lost<T: std::fmt::Debug>(result: Result<T, Error>, what: &str) {
 }
 
 /// Every guarded method must find the claim lost, and change nothing.
-async fn assert_powerless(store: &dyn ServiceStore, claim: &Claim, job: &Job, what: &str) {
+pub(super) async fn assert_powerless(
+    store: &dyn ServiceStore,
+    claim: &Claim,
+    job: &Job,
+    what: &str,
+) {
     let before = store.queued_job(&tenant(), &claim.job).await.unwrap();
     let done = settled(job.clone(), StreamOutcome::Succeeded, NOW_MS);
     assert_lost(store.renew_claim(claim, LONG_MS).await, what);
@@ -74,7 +79,7 @@ fn line(at_ms: u64) -> LogLine {
     }
 }
 
-async fn cancel(store: &dyn ServiceStore, job: &str) -> Result<(), Error> {
+pub(super) async fn cancel(store: &dyn ServiceStore, job: &str) -> Result<(), Error> {
     let write = Write::CancelJob {
         id: id(job),
         events: vec![event("job.finished")],
@@ -417,88 +422,6 @@ pub(crate) async fn a_job_that_nobody_holds_must_say_when_it_goes_on(store: Arc<
     );
     store.rest(&first, NO_REVISION).await.unwrap();
     assert_eq!(claim(&*store, "j", 2).await.0.epoch, 2);
-}
-
-pub(crate) async fn a_waiting_job_is_cancelled_at_once(store: Arc<dyn ServiceStore>) {
-    make_tenant(&*store).await;
-    for job in ["waiting", "over"] {
-        let new = NewJob {
-            sync: SyncId::parse(job).unwrap(),
-            ..new_job(job)
-        };
-        put_job(&*store, new, false).await;
-    }
-    finish(&*store, "over").await;
-    for job in ["waiting", "waiting", "over"] {
-        cancel(&*store, job).await.unwrap();
-    }
-    let state = async |job: &str| {
-        let queued = store.queued_job(&tenant(), &id(job)).await.unwrap();
-        queued.unwrap().row.job.state
-    };
-    assert_eq!(state("waiting").await, JobState::Cancelled);
-    assert_eq!(state("over").await, JobState::Succeeded);
-    assert_eq!(
-        store.candidates(NOW_MS).await.unwrap(),
-        Candidates::default()
-    );
-    let events = store.events(&tenant(), 0, 9).await.unwrap();
-    assert_eq!(events.len(), 1, "its end is told once");
-    let missing = cancel(&*store, "missing").await;
-    assert!(
-        matches!(missing, Err(Error::NotFound { .. })),
-        "{missing:?}"
-    );
-}
-
-pub(crate) async fn a_running_job_is_asked_to_end(store: Arc<dyn ServiceStore>) {
-    make_tenant(&*store).await;
-    put_job(&*store, new_job("j"), false).await;
-    let (first, job) = claim(&*store, "j", 1).await;
-    assert!(!store.renew_claim(&first, LONG_MS).await.unwrap());
-    cancel(&*store, "j").await.unwrap();
-    assert!(store.renew_claim(&first, LONG_MS).await.unwrap());
-    assert_eq!(store.cancel_requests().await.unwrap(), [id("j")]);
-    assert_eq!(store.events(&tenant(), 0, 9).await.unwrap(), []);
-    // One that stands for nothing any more.
-    let attached = put_job(&*store, new_job("k"), true).await;
-    assert_eq!(attached, Enqueued::New(id("k")));
-
-    let parked = settled(
-        job.clone(),
-        StreamOutcome::Parked { until_ms: 9_000 },
-        NOW_MS,
-    );
-    let refused = store.settle(&first, parked).await.unwrap();
-    assert_eq!(refused, Settlement::CancelRequested);
-    assert_eq!(store.attempts(&tenant(), &id("j")).await.unwrap(), []);
-    let stopped = settled(job, StreamOutcome::Stopped, NOW_MS);
-    assert_eq!(stopped.job.state, JobState::Cancelled);
-    store.settle(&first, stopped).await.unwrap();
-    assert_eq!(store.cancel_requests().await.unwrap(), []);
-}
-
-pub(crate) async fn a_job_whose_worker_is_gone_is_cancelled_and_its_worker_fenced(
-    store: Arc<dyn ServiceStore>,
-) {
-    make_tenant(&*store).await;
-    put_job(&*store, new_job("j"), false).await;
-    let (first, mut job) = claim(&*store, "j", 1).await;
-    let claimed = tidegate_domain::job::Event::Claimed {
-        now_ms: NOW_MS,
-        progressed: false,
-    };
-    job.step(claimed, crate::fixtures::BUDGET);
-    store.save_job(&first, &job, NOW_MS).await.unwrap();
-    store.renew_claim(&first, 0).await.unwrap();
-    cancel(&*store, "j").await.unwrap();
-    let queued = store
-        .queued_job(&tenant(), &id("j"))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(queued.row.job.state, JobState::Cancelled);
-    assert_powerless(&*store, &first, &job, "the worker came back").await;
 }
 
 pub(crate) async fn a_request_attaches_to_a_job_that_does_the_same(store: Arc<dyn ServiceStore>) {
