@@ -41,27 +41,6 @@ def syncs_of(tenant, flood):
     return own + flooded_syncs(flood) if tenant == FLOOD else own
 
 
-def configuration(token, lake, syncs):
-    connection = {"connector": "hubspot", "config": {"auth": "private_app"}, "secrets": {"token": "${secret:token}"}}
-    # Everything each time, so that a job of one half does what a job of the other does.
-    stream = {"name": "contacts", "mode": "full_refresh", "landing": "overwrite", "fields": ["email"]}
-    sync = {"connection": "hubspot", "streams": [stream], "target": {"url": f"file://{lake}"}}
-    return {
-        "connections": {"hubspot": connection},
-        "syncs": dict.fromkeys(syncs, sync),
-        "secrets": {"token": token},
-    }
-
-
-def tenant(admin, name, configured):
-    """A client of a new tenant, configured."""
-    admin.put(f"/v1/tenants/{name}", {"title": name})
-    made = admin.post(f"/v1/tenants/{name}/keys", {"role": "tenant-admin", "title": "the bench"})
-    client = service.Client(admin.url, made["key"])
-    client.post("/v1/apply", configured)
-    return client
-
-
 def settings():
     worker = {
         "jobs_max": PLACES,
@@ -255,9 +234,9 @@ def main():
         admin.connector()
         token, lake = crm["private_app_token"], folder / "lake"
         clients = {
-            name: tenant(admin, name, configuration(token, lake, syncs_of(name, arguments.flood))) for name in names
+            name: service.tenant(admin, name, syncs_of(name, arguments.flood), token, lake) for name in names
         }
-        plug = tenant(admin, PLUG, configuration(token, lake, [f"crm-{at}" for at in range(PLACES)]))
+        plug = service.tenant(admin, PLUG, [f"crm-{at}" for at in range(PLACES)], token, lake)
         tested = Service(admin, crm, clients, plug)
         own = [(name, f"crm-{at}") for at in range(SYNCS) for name in names]
         calm = tested.half(own)

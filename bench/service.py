@@ -153,6 +153,24 @@ def tidegate(bin_dir, folder, hubspot, port=0, settings=None, worker=None):
         stop(child)
 
 
+def tenant(admin, name, syncs, token, lake):
+    """A client of a new tenant with these syncs, whose jobs read all contacts each time."""
+    admin.put(f"/v1/tenants/{name}", {"title": name})
+    made = admin.post(f"/v1/tenants/{name}/keys", {"role": "tenant-admin", "title": "the bench"})
+    client = Client(admin.url, made["key"])
+    connection = {"connector": "hubspot", "config": {"auth": "private_app"}, "secrets": {"token": "${secret:token}"}}
+    # Everything each time, so that every job does the same.
+    stream = {"name": "contacts", "mode": "full_refresh", "landing": "overwrite", "fields": ["email"]}
+    sync = {"connection": "hubspot", "streams": [stream], "target": {"url": f"file://{lake}"}}
+    configured = {
+        "connections": {"hubspot": connection},
+        "syncs": dict.fromkeys(syncs, sync),
+        "secrets": {"token": token},
+    }
+    client.post("/v1/apply", configured)
+    return client
+
+
 def wait_for_job(client, job, patience_s=120):
     """The job when it is over."""
     until = time.monotonic() + patience_s

@@ -49,9 +49,9 @@ def run(bin_dir, folder, tenants=200, syncs=5, store_s=3):
         admin.connector()
         token, lake = crm["private_app_token"], folder / "lake"
         names = [f"t{at:03}" for at in range(tenants)]
-        configured = _configuration(token, lake, syncs)
-        clients = _at_once(lambda name: _tenant(admin, name, configured), names)
-        wanted = [(client, f"crm-{at}") for at in range(syncs) for client in clients]
+        own = [f"crm-{at}" for at in range(syncs)]
+        clients = _at_once(lambda name: service.tenant(admin, name, own, token, lake), names)
+        wanted = [(client, sync) for sync in own for client in clients]
         database = folder / "state/db/tidegate.db"
         rounds = {name: _round(admin.process.pid, database, wanted) for name in ROUNDS}
     return {"tenants": tenants, "syncs": syncs, "records": RECORDS, **rounds, "store": alone}
@@ -68,27 +68,6 @@ def seals(bin_dir, folder, seconds=3):
     program = pathlib.Path(bin_dir) / "seals"
     ran = subprocess.run([program, pathlib.Path(folder) / "seals", str(seconds)], check=True, capture_output=True)
     return json.loads(ran.stdout)
-
-
-def _configuration(token, lake, syncs):
-    connection = {"connector": "hubspot", "config": {"auth": "private_app"}, "secrets": {"token": "${secret:token}"}}
-    # Everything each time, so that each round moves as much.
-    stream = {"name": "contacts", "mode": "full_refresh", "landing": "overwrite", "fields": ["email"]}
-    sync = {"connection": "hubspot", "streams": [stream], "target": {"url": f"file://{lake}"}}
-    return {
-        "connections": {"hubspot": connection},
-        "syncs": {f"crm-{at}": sync for at in range(syncs)},
-        "secrets": {"token": token},
-    }
-
-
-def _tenant(admin, name, configured):
-    """A client of a new tenant, configured."""
-    admin.put(f"/v1/tenants/{name}", {"title": name})
-    made = admin.post(f"/v1/tenants/{name}/keys", {"role": "tenant-admin", "title": "the bench"})
-    client = service.Client(admin.url, made["key"])
-    client.post("/v1/apply", configured)
-    return client
 
 
 def _at_once(ask, every):

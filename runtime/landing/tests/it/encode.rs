@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::Compression;
+use parquet::file::metadata::ColumnChunkMetaData;
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use std::fs::File;
@@ -303,6 +305,50 @@ fn parquet_holds_typed_columns_and_loses_nothing() {
             expected("d", &[extracted, ("id", "d")]),
         ]
     );
+}
+
+/// The codec of a column, and whether it has a dictionary.
+fn column_of(file: &File, name: &str) -> (Compression, bool) {
+    let file = file.try_clone().unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let columns = reader.metadata().row_group(0).columns();
+    let is_it = |column: &&ColumnChunkMetaData| column.column_path().string() == name;
+    let column = columns.iter().find(is_it).unwrap();
+    (
+        column.compression(),
+        column.dictionary_page_offset().is_some(),
+    )
+}
+
+#[test]
+fn parquet_keeps_dictionaries_of_what_repeats_and_compresses_what_is_worth_it() {
+    let file_of = |count: usize| {
+        let records: Vec<Value> = (0..count)
+            .map(|at| {
+                let minute = format!("2026-01-{:02}T{:02}:{:02}:00Z", 1 + at / 1_440, at / 60 % 24, at % 60);
+                json!({"id": at.to_string(), "at": minute, "tags": ["x", "y"], "p": {"email": format!("{at}@example.com")}})
+            })
+            .collect();
+        let page = page(&Value::from(records).to_string());
+        encode(Format::Parquet, Some(&columns()), &page, ROWS)
+            .1
+            .file
+    };
+    let few = file_of(10);
+    assert_eq!(column_of(&few, "tags").0, Compression::UNCOMPRESSED);
+    let many = file_of(2_000);
+    for (name, has_dictionary) in [
+        ("_tg_key", false),
+        ("_tg_op", true),
+        ("_tg_version", false),
+        ("at", false),
+        ("tags", true),
+        ("p__email", false),
+    ] {
+        let (codec, found) = column_of(&many, name);
+        assert!(matches!(codec, Compression::ZSTD(_)), "{name}: {codec:?}");
+        assert_eq!(found, has_dictionary, "{name}");
+    }
 }
 
 #[test]
