@@ -11,7 +11,9 @@ use anyhow::{Context as _, Result};
 use bucket::Bucket;
 use clap::{Parser, ValueEnum};
 use lines::Records;
-use rustix::time::{ClockId, clock_gettime};
+use native_loop::connection;
+use native_loop::usage::{cpu_seconds, peak_rss_bytes, seconds};
+use rustix::time::ClockId;
 use serde::Deserialize;
 use source::Source;
 use std::fs::File;
@@ -22,12 +24,8 @@ use tokio::task::JoinSet;
 /// Pages through the contacts of a CRM and lands them in one file, or in one object.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// `http://127.0.0.1:8800`.
-    #[arg(long)]
-    base_url: String,
-    /// The token of a private app.
-    #[arg(long)]
-    token: String,
+    #[command(flatten)]
+    source: connection::Source,
     /// What to write.
     #[arg(long, value_enum)]
     format: Format,
@@ -126,7 +124,7 @@ async fn main() -> Result<()> {
         "records": records,
         "bytes": file.metadata()?.len(),
         "seconds": seconds(ClockId::Monotonic) - began_s,
-        "cpu_seconds": seconds(ClockId::ProcessCPUTime),
+        "cpu_seconds": cpu_seconds(),
         "peak_rss_bytes": peak_rss_bytes()?,
     });
     writeln!(std::io::stdout(), "{line}")?;
@@ -154,7 +152,7 @@ async fn read(arguments: &Arguments, landing: &mut dyn Landing) -> Result<u64> {
     let whole = (arguments.windows == 0).then_some(None);
     for window in windows.chain(whole) {
         let size = arguments.page_size;
-        let source = Source::connect(&arguments.base_url, &arguments.token, size, window).await?;
+        let source = Source::connect(&arguments.source, size, window).await?;
         pages.spawn(source.page(None));
     }
     let mut records = 0;
@@ -167,19 +165,4 @@ async fn read(arguments: &Arguments, landing: &mut dyn Landing) -> Result<u64> {
         }
     }
     Ok(records)
-}
-
-fn seconds(clock: ClockId) -> f64 {
-    let time = clock_gettime(clock);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// The kernel's own high-water mark. `ru_maxrss` would not do: it keeps that of the
-/// process which started this one.
-fn peak_rss_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.context("the kernel names no VmHWM")?;
-    let kib: u64 = peak.trim().trim_end_matches("kB").trim_end().parse()?;
-    Ok(kib << 10)
 }

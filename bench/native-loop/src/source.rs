@@ -3,14 +3,11 @@
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
-use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, HOST, RETRY_AFTER};
+use hyper::header::RETRY_AFTER;
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use native_loop::connection::{self, Connection};
 use serde::Deserialize;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use url::form_urlencoded;
 
 #[derive(Deserialize)]
@@ -24,43 +21,27 @@ struct Property {
 }
 
 pub(crate) struct Source {
-    sender: http1::SendRequest<Empty<Bytes>>,
-    authority: String,
-    authorization: String,
+    connection: Connection<Empty<Bytes>>,
     /// All properties, joined with commas.
     properties: String,
     page_size: u32,
     window: Option<String>,
     body: Vec<u8>,
-    /// Drives the connection until this is dropped.
-    _connection: JoinSet<hyper::Result<()>>,
 }
 
 impl Source {
     /// Connects and asks which properties there are.
     pub(crate) async fn connect(
-        base_url: &str,
-        token: &str,
+        from: &connection::Source,
         page_size: u32,
         window: Option<String>,
     ) -> Result<Source> {
-        let authority = base_url
-            .strip_prefix("http://")
-            .context("the base URL must start with http://")?;
-        let stream = TcpStream::connect(authority).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let mut driver = JoinSet::new();
-        driver.spawn(connection);
         let mut source = Source {
-            sender,
-            authority: authority.to_owned(),
-            authorization: format!("Bearer {token}"),
+            connection: from.connect().await?,
             properties: String::new(),
             page_size,
             window,
             body: Vec::new(),
-            _connection: driver,
         };
         source.fetch("/crm/v3/properties/contacts").await?;
         let listed: Properties = serde_json::from_slice(&source.body)?;
@@ -97,12 +78,8 @@ impl Source {
 
     async fn fetch(&mut self, path: &str) -> Result<()> {
         loop {
-            let request = Request::get(path)
-                .header(HOST, &self.authority)
-                .header(AUTHORIZATION, &self.authorization)
-                .body(Empty::new())?;
-            self.sender.ready().await?;
-            let mut response = self.sender.send_request(request).await?;
+            let request = self.connection.send(Request::get(path), Empty::new());
+            let mut response = request.await?;
             self.body.clear();
             while let Some(frame) = response.frame().await {
                 if let Ok(part) = frame?.into_data() {

@@ -7,7 +7,8 @@
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use clap::Parser;
-use rustix::time::{ClockId, clock_gettime};
+use native_loop::connection;
+use native_loop::usage::{cpu_seconds, peak_rss_bytes};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -43,12 +44,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Lands the list of contacts as a blind sync of it would.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The source, `http://127.0.0.1:18400`.
-    #[arg(long)]
-    base_url: String,
-    /// Its token.
-    #[arg(long)]
-    token: String,
+    #[command(flatten)]
+    source: connection::Source,
     /// The bench's connector. It is asked what the source is like, and reads nothing.
     #[arg(long)]
     component: PathBuf,
@@ -119,7 +116,7 @@ async fn open(arguments: &Arguments) -> Result<Node> {
     let mut config = Config::default();
     config.broker.mappings.push(Mapping {
         from: Origin::try_from("https://api.hubapi.com".to_owned())?,
-        to: Origin::try_from(arguments.base_url.clone())?,
+        to: Origin::try_from(arguments.source.base_url.clone())?,
     });
     let compiler = Compiler::Child {
         exe: arguments.tidegate.clone(),
@@ -133,7 +130,7 @@ async fn open(arguments: &Arguments) -> Result<Node> {
 async fn source(node: &Node, arguments: &Arguments) -> Result<Source> {
     let wasm = std::fs::read(&arguments.component).context("cannot read the component")?;
     let connector = node.sandbox.admit(Bytes::from(wasm)).await?;
-    let secret = SecretString::from(arguments.token.clone());
+    let secret = SecretString::from(arguments.source.token.clone());
     let secrets = BTreeMap::from([("token".to_owned(), secret)]);
     let config = serde_json::Map::from_iter([("page_size".to_owned(), arguments.page_size.into())]);
     let connection = Connection {
@@ -298,18 +295,4 @@ fn extraction() -> Extraction {
         deleted: Some("/archived".to_owned()),
         ..Extraction::default()
     }
-}
-
-fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// The kernel's own high-water mark.
-fn peak_rss_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.context("the kernel names no VmHWM")?;
-    let kib: u64 = peak.trim().trim_end_matches("kB").trim_end().parse()?;
-    Ok(kib << 10)
 }

@@ -8,16 +8,14 @@ use bytes::{Bytes, BytesMut};
 use clap::Parser;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use native_loop::connection::{Connection, Source};
 use put::{Bucket, Upload};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::Write as _;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 const JOBS: &str = "/services/data/v62.0/jobs/query";
@@ -27,12 +25,8 @@ const PART_BYTES: usize = 8 << 20;
 /// Fetches the results of Bulk jobs and puts them on S3 as they come.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// `http://127.0.0.1:8800`.
-    #[arg(long)]
-    base_url: String,
-    /// An access token.
-    #[arg(long)]
-    token: String,
+    #[command(flatten)]
+    source: Source,
     /// A query in SOQL: a job, and an object on S3. May be repeated; all run at once.
     #[arg(long = "query", required = true)]
     queries: Vec<String>,
@@ -62,7 +56,7 @@ async fn main() -> Result<()> {
     let client = arguments.bucket.client();
     let mut exports = JoinSet::new();
     for (at, query) in arguments.queries.iter().enumerate() {
-        let source = Source::connect(&arguments.base_url, &arguments.token).await?;
+        let source = Jobs(arguments.source.connect().await?);
         let upload = Upload::begin(&client, &arguments.bucket, &format!("{at}.csv")).await?;
         exports.spawn(export(
             source,
@@ -82,7 +76,7 @@ async fn main() -> Result<()> {
 }
 
 async fn export(
-    mut source: Source,
+    mut source: Jobs,
     query: String,
     page_records: u32,
     mut upload: Upload,
@@ -125,33 +119,10 @@ fn header<'a>(page: &'a Response<Incoming>, name: &str) -> Result<&'a str> {
     Ok(value.to_str()?)
 }
 
-/// One keep-alive connection.
-struct Source {
-    sender: http1::SendRequest<Full<Bytes>>,
-    authority: String,
-    authorization: String,
-    /// Drives the connection until this is dropped.
-    _connection: JoinSet<hyper::Result<()>>,
-}
+/// Bulk jobs, asked over one connection.
+struct Jobs(Connection<Full<Bytes>>);
 
-impl Source {
-    async fn connect(base_url: &str, token: &str) -> Result<Source> {
-        let authority = base_url
-            .strip_prefix("http://")
-            .context("the base URL must start with http://")?;
-        let stream = TcpStream::connect(authority).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let mut driver = JoinSet::new();
-        driver.spawn(connection);
-        Ok(Source {
-            sender,
-            authority: authority.to_owned(),
-            authorization: format!("Bearer {token}"),
-            _connection: driver,
-        })
-    }
-
+impl Jobs {
     /// Makes a job and waits until its results are there.
     async fn make_job(&mut self, query: &str) -> Result<String> {
         let asked = json!({
@@ -204,13 +175,9 @@ impl Source {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.authority)
-            .header(AUTHORIZATION, &self.authorization)
             .header(ACCEPT, accept)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body))?;
-        self.sender.ready().await?;
-        let response = self.sender.send_request(request).await?;
+            .header(CONTENT_TYPE, "application/json");
+        let response = self.0.send(request, Full::new(body)).await?;
         let status = response.status();
         ensure!(status == StatusCode::OK, "{path} answered {status}");
         Ok(response)

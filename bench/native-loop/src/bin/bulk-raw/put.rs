@@ -4,18 +4,10 @@ use anyhow::{Context as _, Result, ensure};
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Config, Region, RequestChecksumCalculation};
-use aws_sdk_s3::primitives::SdkBody;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_http_client::Builder;
 use bytes::Bytes;
 use clap::Args;
-use hyper_util::client::legacy;
-use hyper_util::rt::TokioExecutor;
 use tokio::task::JoinSet;
 
 const PARTS_IN_FLIGHT: usize = 4;
@@ -52,7 +44,7 @@ impl Bucket {
             .region(Region::new("us-east-1"))
             .force_path_style(true)
             .credentials_provider(keys)
-            .http_client(Connector::new())
+            .http_client(Builder::new().build_http())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .build();
         Client::from_conf(config)
@@ -143,46 +135,5 @@ impl Upload {
             self.sent.push(sent??);
         }
         Ok(())
-    }
-}
-
-/// The SDK's way to the network: plain HTTP.
-#[derive(Clone, Debug)]
-struct Connector {
-    client: legacy::Client<legacy::connect::HttpConnector, SdkBody>,
-}
-
-impl Connector {
-    fn new() -> Connector {
-        Connector {
-            client: legacy::Client::builder(TokioExecutor::new()).build_http(),
-        }
-    }
-}
-
-impl HttpClient for Connector {
-    fn http_connector(
-        &self,
-        _settings: &HttpConnectorSettings,
-        _components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client.clone();
-        HttpConnectorFuture::new(async move {
-            let request = request
-                .try_into_http1x()
-                .map_err(|error| ConnectorError::user(error.into()))?;
-            let response = client
-                .request(request)
-                .await
-                .map_err(|error| ConnectorError::io(error.into()))?;
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
-                .map_err(|error| ConnectorError::other(error.into(), None))
-        })
     }
 }
