@@ -112,12 +112,14 @@ def limits(judge):
     windows = judge.of("ten-windows", "tidegate jsonl.zst", lambda figure: figure["seconds"])
     judge.at_most("wall time, 50 ms a page, ten windows, 200 pages", windows, 1.3, "s")
     over_floor = lambda figure: figure["seconds"] / figure["floor_seconds"]  # noqa: E731
-    for name in ("tidegate, limit declared", "tidegate, limit unknown"):
+    declared = ("tidegate, limit declared", "tidegate, limit declared as a pace")
+    for name in (*declared, "tidegate, limit unknown"):
         judge.at_most(
             f"wall time against the floor, bucket of 50 a second, {name}", judge.of("bucket", name, over_floor), 1.1
         )
     used = lambda figure: 100 * figure["floor_seconds"] / figure["first_to_last_s"]  # noqa: E731
-    for scenario, name in (("bucket", "tidegate, limit declared"), ("details", "tidegate, one conversation at a time")):
+    details = ("details", "tidegate, one conversation at a time")
+    for scenario, name in (*(("bucket", name) for name in declared), details):
         judge.at_least(f"share of the limit that is used, {name}", judge.of(scenario, name, used), 95, "%")
         judge.at_most(f"429 answers, {name}", judge.of(scenario, name, lambda figure: figure["refused"]), 0, "429s")
 
@@ -136,6 +138,13 @@ def neighbours(judge):
         )
     jobs = judge.results.get("jobs", [None])[0]
     judge.at_most("CPU of a job that moves ten records", jobs and jobs["second"]["cpu_ms_per_job"], 5, "ms")
+    in_memory = jobs and jobs.get("in_memory")
+    judge.at_most(
+        "the same, on a file system in memory: without what the kernel does to sync a disk",
+        in_memory and in_memory["second"]["cpu_ms_per_job"],
+        5,
+        "ms",
+    )
     seals = (
         jobs and max(each["seals_per_s"] for each in jobs["store"])
         if jobs and isinstance(jobs["store"], list)

@@ -8,6 +8,9 @@ use crate::{HubSpot, Slice, catalog::Entity};
 /// Search lags behind writes, by half a minute as a rule; each run reads again
 /// what the last one may have missed.
 pub(crate) const LOOK_BACK_MS: u64 = 120_000;
+/// What changed in less time than this is read by one search: a sync that runs every
+/// minute costs one request for it, not as many as there may be partitions.
+pub(crate) const WINDOW_MS_MIN: u64 = 15 * 60_000;
 
 pub(crate) fn partitions(
     entity: &Entity,
@@ -28,7 +31,8 @@ pub(crate) fn partitions(
         Span::Asked(whole) => windows(whole.split(plan.partitions_max, 1)),
         Span::All { until } => list(until),
         Span::Changed(whole @ Window { since, until }) => {
-            let mut partitions = windows(whole.split(plan.partitions_max, 1));
+            let count = whole.worth(plan.partitions_max, WINDOW_MS_MIN);
+            let mut partitions = windows(whole.split(count, 1));
             partitions.push(Partition::new(
                 format!("archived-{since}-{until}"),
                 Slice::Archived {

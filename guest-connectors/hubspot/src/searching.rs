@@ -59,7 +59,8 @@ impl Walk<'_> {
     /// Records that became a part of others are in no list and no archive; only those
     /// that they are a part of tell.
     fn end_merged(&self, page: &Body, until: u64) -> Result<(), Failure> {
-        let pointers: Vec<String> = (0..SEARCH_PAGE)
+        let matches = page.value::<u32>("/total")?.unwrap_or(SEARCH_PAGE);
+        let pointers: Vec<String> = (0..matches.min(SEARCH_PAGE))
             .map(|place| format!("/results/{place}/properties/{}", schema::MERGED))
             .collect();
         let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();

@@ -7,6 +7,9 @@ use crate::{LeadSquared, Object, Slice, schema};
 
 /// Windows overlap by minutes, since nothing says how soon a write shows.
 pub(crate) const LOOK_BACK_MS: u64 = 300_000;
+/// What changed in less time than this is one window, which halves itself where it must: a
+/// sync that runs often costs few requests.
+const WINDOW_MS_MIN: u64 = 15 * 60_000;
 /// Times are told to the second.
 pub(crate) const SECOND_MS: u64 = 1_000;
 
@@ -30,7 +33,8 @@ pub(crate) fn partitions(
     let count_max = match span {
         // Nobody knows where in all of time the records are; halving finds out.
         Span::All { .. } => 1,
-        Span::Asked(_) | Span::Changed(_) => plan.partitions_max,
+        Span::Asked(_) => plan.partitions_max,
+        Span::Changed(_) => whole.worth(plan.partitions_max, WINDOW_MS_MIN),
     };
     Ok(match object {
         Object::Leads => leads(whole.split(count_max, SECOND_MS)),

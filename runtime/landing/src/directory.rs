@@ -1,12 +1,13 @@
 //! A directory as a target: objects are files that appear whole, once, and durably.
 
+use crate::stage;
 use crate::target::{Created, Error, Head, Payload, Stamp, Target};
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::Digest as _;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -20,7 +21,8 @@ const TEMPORARY: &str = ".tmp";
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Objects below one directory. Creation is a hard link, which fails where the name is
-/// taken, so the directory must be on a file system that has them.
+/// taken, so the directory must be on a file system that has them. A staged file on the
+/// same one is linked as it is; any other is copied first.
 #[derive(Clone, Debug)]
 pub struct DirectoryTarget {
     root: Arc<Path>,
@@ -107,10 +109,10 @@ impl Target for DirectoryTarget {
             let Some(mut file) = found(File::open(path))? else {
                 return Ok(None);
             };
-            let (bytes, sha256) = copy(&mut file, &mut io::sink())?;
+            let copied = copy(&mut file, &mut io::sink())?;
             Ok(Some(Head {
-                bytes,
-                sha256: Some(sha256),
+                bytes: copied.bytes,
+                sha256: Some(copied.sha256),
             }))
         })
         .await
@@ -133,7 +135,9 @@ impl Target for DirectoryTarget {
                 limit,
                 keys: Vec::new(),
             };
-            listing.add(root, "")?;
+            // Where all of them are below one folder, the others are not looked at.
+            let outer = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]);
+            listing.add(&root.join(outer), outer)?;
             Ok(listing.keys)
         })
         .await
@@ -214,24 +218,39 @@ fn create(
     payload: &Payload,
     sha256: &Sha256,
 ) -> io::Result<Made> {
+    // What is there already, as the schema of a stream mostly is, costs no write.
+    if path.try_exists()? {
+        return Ok(Made::Already);
+    }
+    let parent = path.parent().unwrap_or(root);
+    create_directories(root, parent)?;
+    if let Payload::File { path: staged, .. } = payload
+        && staged.metadata()?.dev() == parent.metadata()?.dev()
+    {
+        copy(&mut File::open(staged)?, &mut io::sink())?.check(sha256)?;
+        // Staged is durable, and nobody writes to it again: it need not be there twice.
+        if let Ok(made) = link(staged, path) {
+            return Ok(made);
+        }
+    }
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o640)
+        .mode(stage::MODE)
         .open(temporary)?;
     let written = match payload {
-        Payload::Bytes(bytes) => copy(&mut &bytes[..], &mut file)?,
+        Payload::Bytes(bytes) => write(bytes, &mut file)?,
         Payload::File { path, .. } => copy(&mut File::open(path)?, &mut file)?,
     };
-    if written.1 != *sha256 {
-        let text = "the bytes to be landed are not those that were hashed";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
+    written.check(sha256)?;
     file.sync_all()?;
-    let parent = path.parent().unwrap_or(root);
-    create_directories(root, parent)?;
-    match fs::hard_link(temporary, path) {
-        Ok(()) => Ok(match sync_directory(parent) {
+    link(temporary, path)
+}
+
+/// Gives a durable file its key, unless that is taken.
+fn link(file: &Path, path: &Path) -> io::Result<Made> {
+    match fs::hard_link(file, path) {
+        Ok(()) => Ok(match path.parent().map_or(Ok(()), sync_directory) {
             Ok(()) => Made::Durably,
             Err(error) => Made::Perhaps(error),
         }),
@@ -265,14 +284,41 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Copies to the end; returns the length and the hash of what was copied.
-fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<(u64, Sha256)> {
+/// What was copied.
+struct Copied {
+    bytes: u64,
+    sha256: Sha256,
+}
+
+impl Copied {
+    fn check(&self, expected: &Sha256) -> io::Result<()> {
+        if self.sha256 == *expected {
+            return Ok(());
+        }
+        let text = "the bytes to be landed are not those that were hashed";
+        Err(io::Error::new(io::ErrorKind::InvalidData, text))
+    }
+}
+
+fn write(bytes: &[u8], to: &mut impl io::Write) -> io::Result<Copied> {
+    to.write_all(bytes)?;
+    Ok(Copied {
+        bytes: bytes.len() as u64,
+        sha256: Sha256::from_bytes(sha2::Sha256::digest(bytes).into()),
+    })
+}
+
+/// Copies to the end.
+fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<Copied> {
     let mut hash = sha2::Sha256::new();
     let mut block = vec![0; 128 << 10];
     let mut bytes = 0;
     loop {
         match from.read(&mut block)? {
-            0 => return Ok((bytes, Sha256::from_bytes(hash.finalize().into()))),
+            0 => {
+                let sha256 = Sha256::from_bytes(hash.finalize().into());
+                return Ok(Copied { bytes, sha256 });
+            }
             read => {
                 hash.update(&block[..read]);
                 to.write_all(&block[..read])?;

@@ -238,7 +238,9 @@ async fn reconcile(
         next_batch,
         events,
     };
-    stream.store.reconcile(&lease, found).await?;
+    if !agrees(&row, &found) {
+        stream.store.reconcile(&lease, found).await?;
+    }
     crash::point("A3.after");
 
     let committed = row
@@ -256,6 +258,22 @@ async fn reconcile(
         abandoned: abandoned.len(),
         adopted_slots,
     })
+}
+
+/// Whether the store has nothing to learn: the last owner came to its end. Should another
+/// have taken the stream meanwhile, our first seal is refused as this write would be.
+fn agrees(row: &StreamRow, found: &Reconciliation) -> bool {
+    let known = Reconciliation {
+        published: row.published.clone(),
+        log_tail: row.log_tail,
+        log_tail_sha256: row.log_tail_sha256.clone(),
+        adopted: Vec::new(),
+        abandoned: Vec::new(),
+        staged: row.staged.clone(),
+        next_batch: row.next_batch,
+        events: Vec::new(),
+    };
+    row.intents.is_empty() && known == *found
 }
 
 /// Keeps the intents that chain from what the log proves and whose bytes exist; the

@@ -2,10 +2,14 @@
 
 use crate::Error;
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tidegate_domain::id::Sha256;
+
+/// As an object of a directory target has it, which may become the same file.
+pub(crate) const MODE: u32 = 0o640;
 
 /// What the protocol asks of the local disk. A wrapper injects its failures.
 pub trait Staging: Send + Sync {
@@ -36,7 +40,8 @@ impl StageDirectory {
     /// # Errors
     /// [`Error::Stage`] where it cannot be made.
     pub fn open(root: &Path) -> Result<StageDirectory, Error> {
-        std::fs::create_dir_all(root).map_err(|source| Error::Stage {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
+        made.map_err(|source| Error::Stage {
             operation: "make files",
             path: root.to_owned(),
             source,
@@ -60,6 +65,7 @@ impl Staging for StageDirectory {
         let named = tempfile::Builder::new()
             .prefix("open-")
             .suffix(".part")
+            .permissions(Permissions::from_mode(MODE))
             .tempfile_in(&self.root)?;
         let (file, path) = named.keep().map_err(|error| error.error)?;
         Ok((file, path))

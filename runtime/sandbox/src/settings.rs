@@ -21,6 +21,11 @@ pub(crate) const MEMORIES_MAX: u32 = 4;
 /// Tables of one component.
 pub(crate) const TABLES_MAX: u32 = 16;
 
+/// What a place keeps of a memory and of a table, made as new by writing over it: below
+/// this, giving pages back and faulting them in again costs more.
+const MEMORY_KEPT_BYTES: usize = 128 << 10;
+const TABLE_KEPT_BYTES: usize = 16 << 10;
+
 /// How linear memories are laid out; compiled code depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memories {
@@ -110,6 +115,8 @@ fn pool(instances_max: u32) -> InstanceAllocationStrategy {
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         .table_elements(TABLE_ELEMENTS_MAX)
+        .linear_memory_keep_resident(MEMORY_KEPT_BYTES)
+        .table_keep_resident(TABLE_KEPT_BYTES)
         .max_memory_size((MEMORY_MIB_MAX << 20) as usize);
     InstanceAllocationStrategy::Pooling(pool)
 }

@@ -31,6 +31,10 @@ use clap::Parser as _;
 use cli::{Cli, Command, ConnectorCommand, SyncCommand};
 use std::process::ExitCode;
 
+/// Small jobs allocate on one thread what another frees; see ADR 0032.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::CompileComponent { arguments } = cli.command {

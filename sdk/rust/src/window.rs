@@ -51,6 +51,15 @@ impl Window {
             .collect()
     }
 
+    /// How many windows this one is worth being cut into: `count_max` at the most, and none
+    /// narrower than `width_ms`, since each costs requests of its own. At least one.
+    #[must_use]
+    pub fn worth(self, count_max: u32, width_ms: u64) -> u32 {
+        let width = self.until.saturating_sub(self.since);
+        let count = u64::from(count_max).min(width / width_ms.max(1)).max(1);
+        u32::try_from(count).unwrap_or(count_max)
+    }
+
     /// Two windows that are read instead of this one, because it holds more than the
     /// source shows; `None` when it is no wider than a unit (milliseconds).
     #[must_use]

@@ -4,7 +4,7 @@ use super::*;
 use tidegate_sdk::testing::Answer;
 
 use crate::catalog::{Entity, Object};
-use crate::planning::{self, LOOK_BACK_MS};
+use crate::planning::{self, LOOK_BACK_MS, WINDOW_MS_MIN};
 
 fn partitions(plan: &Plan<HubSpot>, now_ms: u64) -> Vec<Partition<Slice>> {
     planning::partitions(&Entity::Records(Object::Contacts), plan, now_ms)
@@ -31,7 +31,7 @@ fn everything_is_one_list_that_ends_at_the_time_of_planning() {
 
 #[test]
 fn what_changed_is_read_in_windows_from_the_look_back_to_now_beside_the_archive() {
-    let covered = NOW_MS - 10 * MINUTE_MS;
+    let covered = NOW_MS - 4 * WINDOW_MS_MIN;
     let since = covered - LOOK_BACK_MS;
     let cut = slices(&plan_of(SyncMode::Incremental, &[(LIST, covered)]));
     let step = (NOW_MS - since) / 4;
@@ -44,6 +44,20 @@ fn what_changed_is_read_in_windows_from_the_look_back_to_now_beside_the_archive(
         until: NOW_MS,
     };
     assert_eq!(cut, [window(0), window(1), window(2), window(3), archived]);
+}
+
+#[test]
+fn what_changed_in_a_short_time_is_one_window_however_many_there_may_be() {
+    for (ago, windows) in [(MINUTE_MS, 1), (2 * WINDOW_MS_MIN - LOOK_BACK_MS, 2)] {
+        let covered = NOW_MS - ago;
+        let cut = slices(&plan_of(SyncMode::Incremental, &[(LIST, covered)]));
+        let [first, .., Slice::Archived { .. }] = cut[..] else {
+            panic!("{cut:?}");
+        };
+        let since = covered - LOOK_BACK_MS;
+        let until = since + (NOW_MS - since) / windows;
+        assert_eq!(first, Slice::Window { since, until }, "{ago} ms ago");
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn signing(error: Error) -> FetchFault {
 }
 
 impl Inner {
-    /// Policy, then limits, then a fresh token; and policy again, since a token
+    /// Policy, then limits, then a fresh token; and policy again, where the token's
     /// answer may have moved the endpoint.
     pub(super) async fn ready(
         &self,
@@ -42,13 +42,17 @@ impl Inner {
         meters: Meters<'_>,
     ) -> Result<(Allowed, Signature, Permit), FetchFault> {
         let kept = self.kept(checked).await?;
-        self.allow(checked, &kept)?;
+        let allowed = self.allow(checked, &kept)?;
         let permit = self
             .admit(plan, bucket, checked.units, deadline, meters)
             .await?;
         let (signature, current) = self.signature(checked, refused, meters).await?;
-        let kept = current.map_or(kept, |current| current.tokens.kept.clone());
-        let allowed = self.allow(checked, &kept)?;
+        let allowed = match current {
+            Some(current) if current.tokens.kept != kept => {
+                self.allow(checked, &current.tokens.kept)?
+            }
+            _ => allowed,
+        };
         Ok((allowed, signature, permit))
     }
 

@@ -8,7 +8,9 @@ use super::misfit::{Misfits, Why};
 use super::{EncodeError, Misfit};
 use crate::json::{Paths, Scanner, Walk, unescape};
 use crate::moment::{Moment, days};
+use crate::page::{Page, Scratch};
 use std::borrow::Cow;
+use std::ops::Range;
 use tidegate_domain::schema::{Column, ColumnType, Columns, DECIMAL_DIGITS_MAX};
 
 /// A value as its column holds it.
@@ -79,6 +81,22 @@ impl Cutter {
             misfits: Misfits::default(),
             fitting: None,
         }
+    }
+
+    /// [`Cutter::row`] of a row of a page, however it is written there.
+    pub(super) fn row_of<'r>(
+        &mut self,
+        page: &'r Page,
+        row: &Range<u32>,
+        scratch: &'r mut Scratch,
+        each: impl FnMut(usize, Cell<'r>, &'r str),
+    ) -> Result<Option<&str>, EncodeError> {
+        if let Some(table) = &page.table {
+            let values = page.values(row, &mut scratch.row);
+            return self.row_of_csv(table, &values.ok_or(EncodeError::Record)?, each);
+        }
+        let record = simdutf8::basic::from_utf8(page.record(row, scratch));
+        self.row(record.map_err(|_| EncodeError::Record)?, each)
     }
 
     /// Hands each column's cell and its JSON text to `each`, in order, and returns

@@ -56,18 +56,9 @@ impl<C: Compressor> Encoder for Rows<C> {
                 // Checked, but written as the source wrote it.
                 _ => push_field(text.trim_matches('"'), out),
             };
-            let extra = match &page.table {
-                Some(table) => {
-                    let values = page.values(&row.record, &mut self.scratch.row);
-                    let values = values.ok_or(EncodeError::Record)?;
-                    self.cutter.row_of_csv(table, &values, cell)?
-                }
-                None => {
-                    let record = page.record(&row.record, &mut self.scratch);
-                    let record = std::str::from_utf8(record).map_err(|_| EncodeError::Record)?;
-                    self.cutter.row(record, cell)?
-                }
-            };
+            let extra = self
+                .cutter
+                .row_of(page, &row.record, &mut self.scratch, cell)?;
             match extra {
                 Some(extra) => {
                     push_field(extra, out);

@@ -97,18 +97,9 @@ impl Rows {
         let row = &page.rows[at];
         let columns = &mut self.columns;
         let append = |at: usize, cell: Cell<'_>, _: &str| columns[at].append(cell);
-        let extra = match &page.table {
-            Some(table) => {
-                let values = page.values(&row.record, &mut self.scratch.row);
-                let values = values.ok_or(EncodeError::Record)?;
-                self.cutter.row_of_csv(table, &values, append)?
-            }
-            None => {
-                let record = page.record(&row.record, &mut self.scratch);
-                let record = simdutf8::basic::from_utf8(record).map_err(|_| EncodeError::Record)?;
-                self.cutter.row(record, append)?
-            }
-        };
+        let extra = self
+            .cutter
+            .row_of(page, &row.record, &mut self.scratch, append)?;
         self.drifted += u64::from(extra.is_some());
         self.extra.append_option(extra);
         self.own.key.append_value(page.text(&row.key));

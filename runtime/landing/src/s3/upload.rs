@@ -8,7 +8,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use data_encoding::{BASE64, HEXLOWER};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use sha2::Digest as _;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -18,10 +17,9 @@ use tidegate_domain::id::Sha256;
 
 /// Larger files are uploaded in parts; a put holds its object in memory.
 const PUT_BYTES_MAX: u64 = 8 << 20;
-/// S3 takes parts of 5 MiB and up, and 10,000 of them. The smallest, since those under
-/// way are held in memory.
+/// S3 takes parts of 5 MiB and up, and 10,000 of them. The smallest, and one after the
+/// other, since the one under way is held in memory; who reads on meanwhile is not waiting.
 const PART_BYTES: u64 = 5 << 20;
-const PARTS_IN_FLIGHT: usize = 2;
 const TRIES: u32 = 4;
 const CREATING: &str = "creating an object";
 const READING: &str = "reading a staged file";
@@ -156,27 +154,16 @@ impl Upload<'_> {
         let unread = |error| self.target.unreachable(READING, error);
         let mut file = Parts::open(path, bytes).await.map_err(unread)?;
         let mut hash = sha2::Sha256::new();
-        let mut sending = FuturesUnordered::new();
         let mut parts = Vec::new();
-        let mut number = 0;
         while file.rest > 0 {
             let body = file.next(PART_BYTES).await.map_err(unread)?;
             hash.update(&body);
-            number += 1;
-            sending.push(self.send_part(number, body));
-            if sending.len() >= PARTS_IN_FLIGHT
-                && let Some(sent) = sending.next().await
-            {
-                parts.push(sent?);
-            }
-        }
-        while let Some(sent) = sending.next().await {
-            parts.push(sent?);
+            let number = i32::try_from(parts.len() + 1).unwrap_or(i32::MAX);
+            parts.push(self.send_part(number, body).await?);
         }
         if Sha256::from_bytes(hash.finalize().into()) != stamp.sha256 {
             return Err(unread(altered()));
         }
-        parts.sort_unstable_by_key(CompletedPart::part_number);
         Ok(parts)
     }
 

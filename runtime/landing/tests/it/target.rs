@@ -12,6 +12,7 @@ use tidegate_domain::Fault;
 use tidegate_domain::id::{PutId, Sha256};
 use tidegate_landing::directory::DirectoryTarget;
 use tidegate_landing::s3::{Conditional, S3Config, S3Target};
+use tidegate_landing::stage::{StageDirectory, Staging as _};
 use tidegate_landing::target::{Created, Error, Head, Payload, Stamp, Target};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -211,6 +212,39 @@ async fn staged_files_of_any_size_arrive_whole_and_once() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_staged_file_becomes_the_object_where_both_are_on_one_disk() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let target = DirectoryTarget::open(&folder.path().join("lake")).unwrap();
+    let staging = StageDirectory::open(&folder.path().join("staged")).unwrap();
+    let file_of = |path: &std::path::Path| path.metadata().unwrap();
+    let (mut file, temporary) = staging.create().unwrap();
+    std::io::Write::write_all(&mut file, b"rows").unwrap();
+    let here = staging.persist(&file, &temporary, "name").unwrap();
+    // A disk of its own, where there is one.
+    let elsewhere = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
+    std::fs::write(elsewhere.path(), b"rows").unwrap();
+    for (key, staged) in [
+        ("a/here", here.as_path()),
+        ("a/elsewhere", elsewhere.path()),
+    ] {
+        let path = staged.to_owned();
+        let payload = Payload::File { path, bytes: 4 };
+        let made = target.create(key, payload, &stamp(b"rows")).await.unwrap();
+        assert!(matches!(made, Created::Created), "{key}: {made:?}");
+        let object = file_of(&folder.path().join("lake").join(key));
+        let (object, staged) = ([object.dev(), object.ino()], file_of(staged));
+        let is_linked = object == [staged.dev(), staged.ino()];
+        assert_eq!(is_linked, object[0] == staged.dev(), "{key}");
+    }
+    staging.remove(&here).unwrap();
+    let landed = file_of(&folder.path().join("lake/a/here"));
+    let (mode, links) = (landed.mode() & 0o777, landed.nlink());
+    assert_eq!((mode & 0o600, mode & 0o007, links), (0o600, 0, 1));
+    assert_eq!(target.read("a/here").await.unwrap().unwrap(), "rows");
 }
 
 #[tokio::test]

@@ -177,18 +177,17 @@ fn serve(database: Connection, mut queue: mpsc::Receiver<Box<dyn Request>>) {
 
 /// Runs a group in one transaction. A request that fails undoes only itself.
 fn commit_group(database: &Connection, group: &mut [Box<dyn Request>]) -> Result<(), Lost> {
-    database.execute_batch("BEGIN IMMEDIATE")?;
-    let ended = run_group(database, group)
-        .and_then(|()| database.execute_batch("COMMIT").map_err(Lost::from));
+    execute(database, "BEGIN IMMEDIATE")?;
+    let ended = run_group(database, group).and_then(|()| execute(database, "COMMIT"));
     if ended.is_err() && !database.is_autocommit() {
-        database.execute_batch("ROLLBACK")?;
+        execute(database, "ROLLBACK")?;
     }
     ended
 }
 
 fn run_group(database: &Connection, group: &mut [Box<dyn Request>]) -> Result<(), Lost> {
     for request in group {
-        database.execute_batch("SAVEPOINT request")?;
+        execute(database, "SAVEPOINT request")?;
         let ran = request.run(database);
         // SQLite answers some failures, a full disk among them, by rolling the whole
         // transaction back: then the group is lost.
@@ -196,10 +195,16 @@ fn run_group(database: &Connection, group: &mut [Box<dyn Request>]) -> Result<()
             return Err(Lost::Full);
         }
         if !matches!(ran, Ran::Well) {
-            database.execute_batch("ROLLBACK TO request")?;
+            execute(database, "ROLLBACK TO request")?;
         }
-        database.execute_batch("RELEASE request")?;
+        execute(database, "RELEASE request")?;
     }
+    Ok(())
+}
+
+/// Runs a statement that takes and answers nothing; parsed once, since each request has two.
+fn execute(database: &Connection, statement: &str) -> Result<(), Lost> {
+    database.prepare_cached(statement)?.execute([])?;
     Ok(())
 }
 

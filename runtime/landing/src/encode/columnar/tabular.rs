@@ -46,7 +46,7 @@ impl Fitting {
 impl Cutter {
     /// [`Cutter::row`] of the JSON that the row would be. Where that has quotes, `each`
     /// sees the text without them.
-    pub(in crate::encode) fn row_of_csv<'r>(
+    pub(super) fn row_of_csv<'r>(
         &mut self,
         table: &Arc<Table>,
         values: &Values<'r>,
