@@ -60,7 +60,13 @@ impl Walk<'_> {
     /// that they are a part of tell.
     fn end_merged(&self, page: &Body, until: u64) -> Result<(), Failure> {
         let matches = page.value::<u32>("/total")?.unwrap_or(SEARCH_PAGE);
-        let pointers: Vec<String> = (0..matches.min(SEARCH_PAGE))
+        let more = format!("/results/{matches}/id");
+        let records = match matches {
+            // A count that is out of date, too, must not hide the last of them.
+            0..SEARCH_PAGE if page.plain(&more)?.is_none() => matches,
+            _ => SEARCH_PAGE,
+        };
+        let pointers: Vec<String> = (0..records)
             .map(|place| format!("/results/{place}/properties/{}", schema::MERGED))
             .collect();
         let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();

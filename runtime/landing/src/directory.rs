@@ -5,7 +5,7 @@ use crate::target::{Created, Error, Head, Payload, Stamp, Target};
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::Digest as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use tidegate_domain::id::Sha256;
 use tidegate_store::clock::now_ms;
 
+/// The bit of a folder's mode that gives its group to what is made in it.
+const SETGID: u32 = 0o2000;
 /// Files on their way; its name cannot be a key's first part.
 const TEMPORARY: &str = ".tmp";
 /// No put is under way for so long: a temporary file of this age belongs to a process
@@ -22,7 +24,8 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Objects below one directory. Creation is a hard link, which fails where the name is
 /// taken, so the directory must be on a file system that has them. A staged file on the
-/// same one is linked as it is; any other is copied first.
+/// same one is linked as it is, unless the folder gives files its own group; any other is
+/// copied first. Access lists that folders hand down are not given to linked files.
 #[derive(Clone, Debug)]
 pub struct DirectoryTarget {
     root: Arc<Path>,
@@ -218,18 +221,18 @@ fn create(
     payload: &Payload,
     sha256: &Sha256,
 ) -> io::Result<Made> {
+    let parent = path.parent().unwrap_or(root);
     // What is there already, as the schema of a stream mostly is, costs no write.
     if path.try_exists()? {
-        return Ok(Made::Already);
+        return already(parent);
     }
-    let parent = path.parent().unwrap_or(root);
     create_directories(root, parent)?;
     if let Payload::File { path: staged, .. } = payload
-        && staged.metadata()?.dev() == parent.metadata()?.dev()
+        && may_be_linked(&staged.metadata()?, &parent.metadata()?)
     {
         copy(&mut File::open(staged)?, &mut io::sink())?.check(sha256)?;
         // Staged is durable, and nobody writes to it again: it need not be there twice.
-        if let Ok(made) = link(staged, path) {
+        if let Ok(made) = link(staged, path, parent) {
             return Ok(made);
         }
     }
@@ -244,19 +247,32 @@ fn create(
     };
     written.check(sha256)?;
     file.sync_all()?;
-    link(temporary, path)
+    link(temporary, path, parent)
+}
+
+/// Whether the staged file is as a new one in that folder would be: on the same disk, and
+/// of the group that the folder gives to what is made in it.
+fn may_be_linked(staged: &Metadata, folder: &Metadata) -> bool {
+    let gives_its_group = folder.mode() & SETGID != 0;
+    staged.dev() == folder.dev() && (!gives_its_group || staged.gid() == folder.gid())
 }
 
 /// Gives a durable file its key, unless that is taken.
-fn link(file: &Path, path: &Path) -> io::Result<Made> {
+fn link(file: &Path, path: &Path, parent: &Path) -> io::Result<Made> {
     match fs::hard_link(file, path) {
-        Ok(()) => Ok(match path.parent().map_or(Ok(()), sync_directory) {
+        Ok(()) => Ok(match sync_directory(parent) {
             Ok(()) => Made::Durably,
             Err(error) => Made::Perhaps(error),
         }),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Already),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => already(parent),
         Err(error) => Err(error),
     }
+}
+
+/// Who made it may have been killed before its name was on disk.
+fn already(parent: &Path) -> io::Result<Made> {
+    sync_directory(parent)?;
+    Ok(Made::Already)
 }
 
 /// Creates a directory and its parents below the root, each durably.

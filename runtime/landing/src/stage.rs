@@ -2,9 +2,9 @@
 
 use crate::Error;
 use std::collections::HashSet;
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tidegate_domain::id::Sha256;
 
@@ -35,12 +35,14 @@ pub struct StageDirectory {
 }
 
 impl StageDirectory {
-    /// Opens the directory, made if it is not there.
+    /// Opens the directory, made if it is not there, and closes it to other users: what is
+    /// staged is readable by a group.
     ///
     /// # Errors
     /// [`Error::Stage`] where it cannot be made.
     pub fn open(root: &Path) -> Result<StageDirectory, Error> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(root);
+        let made = std::fs::create_dir_all(root)
+            .and_then(|()| std::fs::set_permissions(root, Permissions::from_mode(0o700)));
         made.map_err(|source| Error::Stage {
             operation: "make files",
             path: root.to_owned(),

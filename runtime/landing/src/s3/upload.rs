@@ -18,7 +18,8 @@ use tidegate_domain::id::Sha256;
 /// Larger files are uploaded in parts; a put holds its object in memory.
 const PUT_BYTES_MAX: u64 = 8 << 20;
 /// S3 takes parts of 5 MiB and up, and 10,000 of them. The smallest, and one after the
-/// other, since the one under way is held in memory; who reads on meanwhile is not waiting.
+/// other, since the one under way is held in memory. Reading goes on meanwhile, until two
+/// batches wait.
 const PART_BYTES: u64 = 5 << 20;
 const TRIES: u32 = 4;
 const CREATING: &str = "creating an object";

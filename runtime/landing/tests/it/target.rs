@@ -224,27 +224,54 @@ async fn a_staged_file_becomes_the_object_where_both_are_on_one_disk() {
     let (mut file, temporary) = staging.create().unwrap();
     std::io::Write::write_all(&mut file, b"rows").unwrap();
     let here = staging.persist(&file, &temporary, "name").unwrap();
+    let mut staged = vec![("a/here", here.clone())];
     // A disk of its own, where there is one.
-    let elsewhere = tempfile::NamedTempFile::new_in("/dev/shm").unwrap();
-    std::fs::write(elsewhere.path(), b"rows").unwrap();
-    for (key, staged) in [
-        ("a/here", here.as_path()),
-        ("a/elsewhere", elsewhere.path()),
-    ] {
-        let path = staged.to_owned();
+    let elsewhere = tempfile::NamedTempFile::new_in("/dev/shm");
+    if let Ok(file) = &elsewhere {
+        std::fs::write(file.path(), b"rows").unwrap();
+        staged.push(("a/elsewhere", file.path().to_owned()));
+    }
+    for (key, path) in staged {
+        let staged = file_of(&path);
         let payload = Payload::File { path, bytes: 4 };
         let made = target.create(key, payload, &stamp(b"rows")).await.unwrap();
         assert!(matches!(made, Created::Created), "{key}: {made:?}");
         let object = file_of(&folder.path().join("lake").join(key));
-        let (object, staged) = ([object.dev(), object.ino()], file_of(staged));
-        let is_linked = object == [staged.dev(), staged.ino()];
-        assert_eq!(is_linked, object[0] == staged.dev(), "{key}");
+        let is_linked = (object.dev(), object.ino()) == (staged.dev(), staged.ino());
+        assert_eq!(is_linked, object.dev() == staged.dev(), "{key}");
     }
     staging.remove(&here).unwrap();
     let landed = file_of(&folder.path().join("lake/a/here"));
     let (mode, links) = (landed.mode() & 0o777, landed.nlink());
     assert_eq!((mode & 0o600, mode & 0o007, links), (0o600, 0, 1));
     assert_eq!(target.read("a/here").await.unwrap().unwrap(), "rows");
+    let private = file_of(&folder.path().join("staged")).mode() & 0o777;
+    assert_eq!(private, 0o700, "what is staged is for nobody else");
+}
+
+#[tokio::test]
+async fn an_object_is_of_the_group_that_its_folder_gives() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let target = DirectoryTarget::open(&lake).unwrap();
+    let own = folder.path().metadata().unwrap().gid();
+    for shared in [lake.clone(), lake.join(".tmp")] {
+        // Only a superuser may give a folder to any group.
+        if chown(&shared, None, Some(own + 1)).is_err() {
+            return;
+        }
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o2770)).unwrap();
+    }
+    let path = folder.path().join("staged");
+    std::fs::write(&path, b"rows").unwrap();
+    let payload = Payload::File { path, bytes: 4 };
+    let made = target
+        .create("a/b", payload, &stamp(b"rows"))
+        .await
+        .unwrap();
+    assert!(matches!(made, Created::Created), "{made:?}");
+    assert_eq!(lake.join("a/b").metadata().unwrap().gid(), own + 1);
 }
 
 #[tokio::test]
