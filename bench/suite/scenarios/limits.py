@@ -16,12 +16,13 @@ WINDOWS = 10
 
 
 def declared(rule):
-    """The operator's word on the source's limit, which is far below the connector's own."""
-    return {"connector": "pages", "rule": rule, "capacity": PER_SECOND, "per_ms": 1_000}
+    """The operator's word on the source's limit, in place of the connector's own."""
+    return {"connector": "pages", "rule": rule, "capacity": PER_SECOND, "per_ms": 1_000, "instead": True}
 
 
-# Never above the bucket either way: 50 in any second, which a restart remembers; or one every
-# 20 ms from an empty bucket, since a pace remembers nothing and a restart must not add a burst.
+# Never above the bucket either way: 50 in any second, counted from the answers and remembered
+# over a restart; or one every 20 ms from an empty bucket, since a pace remembers nothing and a
+# restart must not add a burst.
 ROLLING, PACED = declared("rolling"), declared({"paced": PER_SECOND})
 READERS = ("native jsonl.gz", "airbyte cdk", "dlt jsonl.gz, parallel", "dlt jsonl.gz", "singer jsonl.gz", "sling jsonl")
 
