@@ -31,7 +31,7 @@ impl Window {
     pub fn split(self, count_max: u32, unit_ms: u64) -> Vec<Self> {
         let unit_ms = unit_ms.max(1);
         let width = self.until.saturating_sub(self.since);
-        let count = u64::from(count_max).min(width / unit_ms).max(1);
+        let count = u64::from(self.worth(count_max, unit_ms));
         let edge = |index: u64| {
             let offset = u128::from(width) * u128::from(index) / u128::from(count);
             // The quotient is below the width, which is of 64 bits.
