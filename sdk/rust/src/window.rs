@@ -200,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_cut_into_none_narrower_than_is_worth_it() {
+        let minutes = |minutes: u64| window(1, 1 + minutes * 60_000);
+        for (width, count_max, expected) in [
+            (1, 4, 1),
+            (29, 4, 1),
+            (30, 4, 2),
+            (60, 4, 4),
+            (600, 4, 4),
+            (600, 0, 1),
+        ] {
+            let count = minutes(width).worth(count_max, 15 * 60_000);
+            assert_eq!(count, expected, "{width} minutes, {count_max} at the most");
+        }
+        assert_eq!(window(9, 3).worth(4, 0), 1);
+    }
+
+    #[test]
     fn halving_ends_at_one_unit() {
         assert_eq!(window(0, 1).halves(1), None);
         assert_eq!(window(5, 5).halves(1), None);
